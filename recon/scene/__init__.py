@@ -1,0 +1,24 @@
+"""Cameras, views and scenes: the types every other part of the library speaks."""
+
+from recon.scene.camera import Camera
+from recon.scene.rigid import (
+    camera_center,
+    invert_rigid,
+    look_at,
+    rotation_angle,
+)
+from recon.scene.scene import PoseStatus, Scene, SparsePoints
+from recon.scene.view import Pixels, View
+
+__all__ = [
+    "Camera",
+    "Pixels",
+    "PoseStatus",
+    "Scene",
+    "SparsePoints",
+    "View",
+    "camera_center",
+    "invert_rigid",
+    "look_at",
+    "rotation_angle",
+]

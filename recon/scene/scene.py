@@ -1,0 +1,80 @@
+"""A scene: posed views, which of them are inputs and which are held out."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from jaxtyping import Float, UInt8
+from numpy import ndarray
+
+from recon.errors import ReconError
+from recon.scene.view import View
+
+PoseStatus = Literal["given", "certified", "plausible", "uncertified"]
+
+
+@dataclass(frozen=True, eq=False)
+class SparsePoints:
+    """Triangulated feature points, from the input views only.
+
+    Attributes:
+        positions: [N, 3] world coordinates.
+        colors: [N, 3] sRGB bytes.
+    """
+
+    positions: Float[ndarray, "N 3"]
+    colors: UInt8[ndarray, "N 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Posed views with a split into inputs and held-out views.
+
+    Attributes:
+        views: all views, in name order.
+        train: names of the views that may be used to reconstruct.
+        test: names of the held-out views.
+        poses: where the poses come from and how far they are trusted.
+        points: sparse points from pose estimation, if any.
+        bounds: (near, far) depth that the data set's files state, if any.
+        background: sRGB colour behind the object where the data set defines one (white for Blender scenes).
+        warnings: sentences for the report, e.g. photos that were left out and why.
+    """
+
+    name: str
+    views: tuple[View, ...]
+    train: tuple[str, ...]
+    test: tuple[str, ...] = ()
+    poses: PoseStatus = "given"
+    points: SparsePoints | None = None
+    bounds: tuple[float, float] | None = None
+    background: tuple[float, float, float] | None = None
+    warnings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        names = [view.name for view in self.views]
+        if len(set(names)) != len(names):
+            raise ReconError(f"scene {self.name}: two views have the same name")
+        for name in (*self.train, *self.test):
+            if name not in names:
+                raise ReconError(f"scene {self.name}: the split names {name!r}, which is not among its photos")
+        overlap = sorted(set(self.train) & set(self.test))
+        if overlap:
+            raise ReconError(f"scene {self.name}: {', '.join(overlap)} would be both input and held out")
+
+    def view(self, name: str) -> View:
+        return next(view for view in self.views if view.name == name)
+
+    @property
+    def train_views(self) -> list[View]:
+        return [self.view(name) for name in self.train]
+
+    @property
+    def test_views(self) -> list[View]:
+        return [self.view(name) for name in self.test]
+
+    def with_split(self, train: list[str], test: list[str]) -> "Scene":
+        """Return the scene with another choice of inputs and held-out views."""
+        return replace(self, train=tuple(train), test=tuple(test))
+
+    def with_warnings(self, *sentences: str) -> "Scene":
+        return replace(self, warnings=(*self.warnings, *sentences))

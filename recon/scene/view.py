@@ -1,0 +1,68 @@
+"""A photo with its camera; the pixels are read when first asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from recon.scene.camera import Camera
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """What a view's file holds once it is decoded, oriented, undistorted and resized.
+
+    Attributes:
+        image: [H, W, 3] float32, sRGB values in [0, 1].
+        mask: [H, W] bool, true on the object, where the data set gives one.
+        valid: [H, W] bool, false where undistortion left no picture (such pixels match one another perfectly and must
+            take no part in stereo, losses or metrics); None when every pixel is valid.
+    """
+
+    image: Float[ndarray, "H W 3"]
+    mask: Bool[ndarray, "H W"] | None = None
+    valid: Bool[ndarray, "H W"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A named photo and its camera.
+
+    Pixels load lazily, so a scene can list its test views without opening their files: whoever reconstructs is handed
+    the training views only, and a test proves that no other file is read.
+
+    Attributes:
+        name: the photo's file name, unique within a scene.
+        camera: matches the size of the loaded picture.
+        load: decodes the photo; called at most once.
+    """
+
+    name: str
+    camera: Camera
+    load: Callable[[], Pixels] = field(repr=False)
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        pixels = self.load()
+        expected = (self.camera.height, self.camera.width, 3)
+        if pixels.image.shape != expected or pixels.image.dtype != np.float32:
+            raise ValueError(
+                f"view {self.name}: expected a float32 image of shape {expected}, "
+                f"got {pixels.image.dtype} {pixels.image.shape}"
+            )
+        return pixels
+
+    @property
+    def image(self) -> Float[ndarray, "H W 3"]:
+        return self.pixels.image
+
+    @property
+    def mask(self) -> Bool[ndarray, "H W"] | None:
+        return self.pixels.mask
+
+    @property
+    def valid(self) -> Bool[ndarray, "H W"] | None:
+        return self.pixels.valid
