@@ -59,6 +59,10 @@ class Dropout(Protocol):
         self, gaussians: OptimizedGaussians, camera_center: Tensor, progress: float, generator: torch.Generator
     ) -> Tensor | None: ...
 
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None: ...
+
 
 class Rule(Protocol):
     """Something done to the Gaussians after a step: density control, opacity decay."""
@@ -247,6 +251,8 @@ class Trainer:
             },
         }
         parts.update({f"rule{i}": rule.state() for i, rule in enumerate(self.rules)})
+        if self.dropout is not None:
+            parts["dropout"] = self.dropout.state()
         if self.cameras is not None:
             parts["cameras"] = self.cameras.state()
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
@@ -262,6 +268,8 @@ class Trainer:
         self._window.load_state(part("loss_window"))
         for i, rule in enumerate(self.rules):
             rule.load_state(part(f"rule{i}"))
+        if self.dropout is not None:
+            self.dropout.load_state(part("dropout"))
         if self.cameras is not None:
             self.cameras.load_state(part("cameras"))
         own = part("trainer")
