@@ -1,0 +1,1 @@
+"""Readable plain-torch twins of the native ops: the oracle of their tests, and their exact semantics."""
