@@ -1,0 +1,24 @@
+"""Readers for folders of photos and for the data sets of the field; each returns a `recon.scene.Scene`."""
+
+from recon.datasets.layouts import LAYOUTS, Layout, open_scene, recognise
+from recon.datasets.photos import open_photos
+from recon.datasets.protocols import Protocol, load_protocol, protocol_names
+from recon.datasets.resize import PictureSize
+from recon.datasets.split import Listing, Split, SplitRule, own_split, split_from_file
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "Listing",
+    "PictureSize",
+    "Protocol",
+    "Split",
+    "SplitRule",
+    "load_protocol",
+    "open_photos",
+    "open_scene",
+    "own_split",
+    "protocol_names",
+    "recognise",
+    "split_from_file",
+]
