@@ -8,7 +8,7 @@ from pathlib import Path
 from recon.datasets.folder import last_number
 from recon.datasets.posed_view import WHITE
 from recon.datasets.resize import PictureSize
-from recon.datasets.split import Listing, Split, SplitRule, own_split, read_json
+from recon.datasets.split import Listing, Split, SplitRule, own_split, read_object
 from recon.datasets.transforms import frame_view, missing_warning, read_frames, unique_names
 from recon.scene import Scene
 
@@ -35,7 +35,7 @@ def read_blender(
     for part in ("train", "test"):
         file = folder / f"transforms_{part}.json"
         if file.is_file():
-            parts[part], missing = read_frames(file, read_json(file))
+            parts[part], missing = read_frames(file, read_object(file))
             warnings += missing_warning(file, missing)
     frames = [frame for part in parts.values() for frame in part]
     unique_names([frame.listed for frame in frames])

@@ -18,7 +18,7 @@ from recon.datasets.folder import describe_contents, is_picture
 from recon.datasets.posed_view import posed_view, withheld_view
 from recon.datasets.projection import camera_from_projection
 from recon.datasets.resize import PictureSize
-from recon.datasets.split import Listing, Split, SplitRule, own_split, read_json
+from recon.datasets.split import Listing, Split, SplitRule, own_split, read_object
 from recon.errors import ReconError
 from recon.scene import Camera, Scene, View
 
@@ -71,7 +71,7 @@ def read_spare_split(file: Path) -> dict[str, SpareEntry]:
         ReconError: when it is malformed, or a view is both input and test.
     """
     entries = {}
-    for scene, entry in read_json(file).items():
+    for scene, entry in read_object(file).items():
         views = [entry.get(key) if isinstance(entry, dict) else None for key in ("input_views", "test_views")]
         if not all(
             isinstance(v, list) and v and all(type(i) is int and 0 <= i < 999 for i in v) for v in views

@@ -1,12 +1,13 @@
 """Which photos may be used to reconstruct, and which are held out."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from recon.datasets.decode import shown
 from recon.errors import ReconError
+from recon.files import read_json
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def split_from_file(path: Path) -> SplitRule:
     Raises:
         ReconError: when the file is not such JSON; when applied, if a name fits no view or several.
     """
-    stated = read_json(path)
+    stated = read_object(path)
     train, test = stated.get("train"), stated.get("test", [])
     for names in (train, test):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -77,18 +78,13 @@ def match_names(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_match(name, names) for name in wanted))
 
 
-def read_json(path: Path) -> dict:
+def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
         ReconError: when the file cannot be read, or holds anything else.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ReconError(f"{shown(path)} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ReconError(f"{shown(path)} is not valid JSON: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict):
         raise ReconError(f"{shown(path)} must hold a JSON object, not a {type(content).__name__}")
     return content

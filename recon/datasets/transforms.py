@@ -14,7 +14,7 @@ import numpy as np
 from recon.datasets.decode import SUFFIXES, read_header, shown
 from recon.datasets.posed_view import WHITE, posed_view
 from recon.datasets.resize import PictureSize
-from recon.datasets.split import Listing, Split, SplitRule, match_names, own_split, read_json
+from recon.datasets.split import Listing, Split, SplitRule, match_names, own_split, read_object
 from recon.datasets.undistort import Distortion
 from recon.errors import ReconError
 from recon.scene import Camera, Scene, View, invert_rigid
@@ -52,7 +52,7 @@ def read_transforms(path: Path, size: PictureSize | None = None, rule: SplitRule
         ReconError: when the file is malformed, states unusable cameras, or none of its pictures exist.
     """
     file = path / "transforms.json" if path.is_dir() else path
-    content = read_json(file)
+    content = read_object(file)
     frames, missing = read_frames(file, content)
     names = unique_names([frame.listed for frame in frames])
     views = tuple(frame_view(frame, name, size) for frame, name in zip(frames, names, strict=True))
@@ -85,7 +85,8 @@ def read_frames(file: Path, content: dict[str, Any]) -> tuple[list[Frame], list[
         if PurePosixPath(listed).suffix.lower() not in SUFFIXES:
             listed += picture.suffix
         try:
-            camera, distortion = _camera({**content, **entry}, picture)
+            stated = _with_size({**content, **entry}, picture)
+            camera, distortion = stated_camera(stated), _distortion(stated)
         except ReconError as error:
             raise ReconError(f"{shown(file)}, frame {listed}: {error}") from error
         mask = entry.get("mask_path")
@@ -97,6 +98,25 @@ def read_frames(file: Path, content: dict[str, Any]) -> tuple[list[Frame], list[
             f"{shown(file.parent / missing[0])}"
         )
     return frames, missing
+
+
+def stated_camera(stated: dict[str, Any]) -> Camera:
+    """Return the camera of a frame's entries (with the file's global ones beneath).
+
+    Raises:
+        ReconError: when an entry is missing, is not a number, or makes no camera.
+    """
+    width, height = _number(stated.get("w"), "w"), _number(stated.get("h"), "h")
+    fx, fy = _focal_lengths(stated, width, height)
+    return Camera(
+        invert_rigid(_matrix(stated.get("transform_matrix")) @ OPENGL_AXES),
+        fx,
+        fy,
+        _number(stated.get("cx", width / 2), "cx"),
+        _number(stated.get("cy", height / 2), "cy"),
+        round(width),
+        round(height),
+    )
 
 
 def frame_view(
@@ -143,24 +163,12 @@ def _existing(path: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _camera(stated: dict[str, Any], picture: Path) -> tuple[Camera, Distortion]:
-    width, height = stated.get("w"), stated.get("h")
-    if width is None or height is None:
-        header = read_header(picture)
-        width, height = header.width, header.height
-    width, height = _number(width, "w"), _number(height, "h")
-    fx, fy = _focal_lengths(stated, width, height)
-    matrix = _matrix(stated.get("transform_matrix"))
-    camera = Camera(
-        invert_rigid(matrix @ OPENGL_AXES),
-        fx,
-        fy,
-        _number(stated.get("cx", width / 2), "cx"),
-        _number(stated.get("cy", height / 2), "cy"),
-        round(width),
-        round(height),
-    )
-    return camera, _distortion(stated)
+def _with_size(stated: dict[str, Any], picture: Path) -> dict[str, Any]:
+    """Add the picture's own size where the file states none."""
+    if "w" in stated and "h" in stated:
+        return stated
+    header = read_header(picture)
+    return {**stated, "w": header.width, "h": header.height}
 
 
 def _focal_lengths(stated: dict[str, Any], width: float, height: float) -> tuple[float, float]:

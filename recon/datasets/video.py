@@ -12,7 +12,7 @@ import numpy as np
 from recon.datasets.decode import shown
 from recon.datasets.posed_view import posed_view
 from recon.datasets.resize import PictureSize
-from recon.datasets.split import Listing, Split, SplitRule, own_split, read_json
+from recon.datasets.split import Listing, Split, SplitRule, own_split, read_object
 from recon.errors import ReconError
 from recon.scene import Camera, Scene
 
@@ -85,7 +85,7 @@ def _cameras_at(file: Path, frame: int) -> list[tuple[int, str, Camera]]:
 
 
 def _lists(file: Path) -> dict[str, Any]:
-    meta = read_json(file)
+    meta = read_object(file)
     for key in ("w", "h"):
         if not isinstance(meta.get(key), int | float) or meta[key] < 1:
             raise ReconError(
