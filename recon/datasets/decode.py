@@ -95,7 +95,7 @@ def decode(path: Path, *, upright: bool = True) -> Picture:
         image.load()
         if image.format == "TIFF":
             if not upright and orientation != 1:
-                image = _transposed(image, _INVERSE_ORIENTATION.get(orientation, 1))
+                image = _transposed(image, _INVERSE_ORIENTATION.get(orientation, orientation))
         elif upright:
             image = ImageOps.exif_transpose(image)
         return _picture(image, path)
