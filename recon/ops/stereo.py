@@ -14,7 +14,9 @@ PLANE_MULTIPLE = 16
 """The number of planes must be a multiple of this: costs are handled sixteen at a time."""
 
 
-def pack_colors(image: Float[Tensor, "H W 3"], valid: Bool[Tensor, "H W"] | None = None) -> Int32[Tensor, "H W"]:
+def pack_colors(
+    image: Float[Tensor, "H W 3"], valid: Bool[Tensor, "H W"] | None = None
+) -> Int32[Tensor, "H W"]:
     """Pack a picture into one integer per pixel: ten bits per colour and one that says whether the pixel is valid.
 
     One gather then fetches a whole pixel.
@@ -70,7 +72,9 @@ def plane_sweep(
     if min(height, width, int(source_sizes.min())) < 2:
         raise ValueError("plane_sweep: pictures must be at least 2 x 2 pixels")
     if int(source_sizes[:, 0].max()) > source_width or int(source_sizes[:, 1].max()) > source_height:
-        raise ValueError(f"plane_sweep: source_sizes exceed the sources' {source_width} x {source_height} pixels")
+        raise ValueError(
+            f"plane_sweep: source_sizes exceed the sources' {source_width} x {source_height} pixels"
+        )
     if not bool((inverse_depths > 0).all()):
         raise ValueError("plane_sweep: inverse_depths must be positive")
     volume = torch.empty((height, width, planes), dtype=torch.uint8)
@@ -150,5 +154,7 @@ def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
 
 def _check_planes(planes: int) -> int:
     if planes == 0 or planes % PLANE_MULTIPLE:
-        raise ValueError(f"the number of planes must be a positive multiple of {PLANE_MULTIPLE}, got {planes}")
+        raise ValueError(
+            f"the number of planes must be a positive multiple of {PLANE_MULTIPLE}, got {planes}"
+        )
     return planes

@@ -45,7 +45,9 @@ def forward_warp(
     for dx in (0, 1):
         for dy in (0, 1):
             x, y = corner[:, 0] + dx, corner[:, 1] + dy
-            share = (fraction[:, 0] if dx else 1 - fraction[:, 0]) * (fraction[:, 1] if dy else 1 - fraction[:, 1])
+            share = (fraction[:, 0] if dx else 1 - fraction[:, 0]) * (
+                fraction[:, 1] if dy else 1 - fraction[:, 1]
+            )
             inside = (x >= 0) & (x < camera.width) & (y >= 0) & (y < camera.height) & (share > 0.05)
             footprints.append(((y * camera.width + x).long(), share, inside))
 
