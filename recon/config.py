@@ -50,7 +50,9 @@ def merged(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, An
     result = dict(base)
     for name, value in override.items():
         old = result.get(name)
-        result[name] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        result[name] = (
+            merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+        )
     return result
 
 
@@ -66,7 +68,9 @@ def parse_overrides(assignments: Sequence[str]) -> dict[str, Any]:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals or not name.strip():
-            raise ReconError(f"a setting is written name=value, for example train.iterations=500; got {assignment!r}")
+            raise ReconError(
+                f"a setting is written name=value, for example train.iterations=500; got {assignment!r}"
+            )
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:

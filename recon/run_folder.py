@@ -65,7 +65,9 @@ class RunFolder:
                     "or choose another folder"
                 )
             if not run.config_file.exists():
-                raise ReconError(f"{path} holds files that no run of recon made; --overwrite will not delete them")
+                raise ReconError(
+                    f"{path} holds files that no run of recon made; --overwrite will not delete them"
+                )
             shutil.rmtree(run.path)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
@@ -73,7 +75,9 @@ class RunFolder:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise ReconError(f"cannot write to {path}: {error.strerror}; choose another folder with -o") from error
+            raise ReconError(
+                f"cannot write to {path}: {error.strerror}; choose another folder with -o"
+            ) from error
         return run
 
     @classmethod
@@ -85,7 +89,9 @@ class RunFolder:
         """
         run = cls(path)
         if not run.config_file.is_file():
-            raise ReconError(f"{path} is not a run folder: it has no config.yaml; `recon reconstruct` makes one")
+            raise ReconError(
+                f"{path} is not a run folder: it has no config.yaml; `recon reconstruct` makes one"
+            )
         return run
 
     def write_config(self, config: dict[str, Any]) -> None:
@@ -105,7 +111,9 @@ class RunFolder:
 
     def read_metrics(self) -> dict[str, Any]:
         if not self.metrics_file.exists():
-            raise ReconError(f"{self.path} has no metrics.json: the run did not finish; continue it with --resume")
+            raise ReconError(
+                f"{self.path} has no metrics.json: the run did not finish; continue it with --resume"
+            )
         return read_json(self.metrics_file)
 
     def log(self, event: str, **values: Any) -> None:

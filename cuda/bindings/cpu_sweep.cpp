@@ -8,6 +8,7 @@
 
 namespace nb = nanobind;
 
+namespace recon {
 namespace {
 
 template <class T>
@@ -16,7 +17,7 @@ using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
 void plane_sweep(Array<const int32_t> reference, Array<const int32_t> sources, Array<const int32_t> source_sizes,
                  Array<const float> projections, Array<const float> inverse_depths,
                  std::optional<Array<const float>> source_depths, float lowest_weight, Array<uint8_t> volume) {
-  recon::PlaneSweep sweep{};
+  PlaneSweep sweep{};
   sweep.reference = reference.data();
   sweep.height = static_cast<int64_t>(reference.shape(0));
   sweep.width = static_cast<int64_t>(reference.shape(1));
@@ -38,7 +39,7 @@ void plane_sweep(Array<const int32_t> reference, Array<const int32_t> sources, A
 void semi_global_matching(Array<const uint8_t> volume, Array<const uint8_t> gray, int32_t small_penalty,
                           Array<const int32_t> large_penalties, Array<float> index, Array<float> best,
                           Array<float> runner_up) {
-  recon::SemiGlobal matching{};
+  SemiGlobal matching{};
   matching.volume = volume.data();
   matching.gray = gray.data();
   matching.height = static_cast<int64_t>(volume.shape(0));
@@ -61,3 +62,5 @@ void bind_sweep(nb::module_& m) {
         nb::arg("volume"));
   m.def("semi_global_matching", &semi_global_matching);
 }
+
+}  // namespace recon

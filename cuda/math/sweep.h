@@ -10,6 +10,10 @@
 
 namespace recon::sweep {
 
+using math::larger;
+using math::select;
+using math::smaller;
+
 constexpr int kCorrelationRadius = 3;  // ZNCC window 7 x 7
 constexpr int kDifferenceRadius = 2;   // box of the colour and gradient difference, 5 x 5
 constexpr float kVarianceFloor = 4e-5f;
@@ -33,18 +37,8 @@ constexpr float kColorScale = 1.0f / 1023.0f;
 constexpr float kLumaRed = 0.299f, kLumaGreen = 0.587f, kLumaBlue = 0.114f;
 
 template <class F>
-RECON_HD F lower(F a, F b) {
-  return a < b ? a : b;
-}
-
-template <class F>
-RECON_HD F upper(F a, F b) {
-  return a < b ? b : a;
-}
-
-template <class F>
 RECON_HD F magnitude(F a) {
-  return a < 0.0f ? -a : a;
+  return larger<F>(a, -a);
 }
 
 template <class F>
@@ -64,21 +58,21 @@ RECON_HD F bilinear(F top_left, F top_right, F bottom_left, F bottom_right, F x,
 template <class F>
 RECON_HD F color_difference(F red, F green, F blue, F other_red, F other_green, F other_blue) {
   const F sum = magnitude(red - other_red) + magnitude(green - other_green) + magnitude(blue - other_blue);
-  return lower(sum * (1.0f / 3.0f), F{} + kColorLimit) * (kColorWeight / kColorLimit);
+  return smaller(sum * (1.0f / 3.0f), F{} + kColorLimit) * (kColorWeight / kColorLimit);
 }
 
 // Truncated difference of two luma gradients, in [0, kGradientWeight].
 template <class F>
 RECON_HD F gradient_difference(F dx, F dy, F other_dx, F other_dy) {
   const F sum = magnitude(dx - other_dx) + magnitude(dy - other_dy);
-  return lower(sum, F{} + kGradientLimit) * (kGradientWeight / kGradientLimit);
+  return smaller(sum, F{} + kGradientLimit) * (kGradientWeight / kGradientLimit);
 }
 
 // The matching cost of one source, in [0, 1.225]: half zero-mean normalised cross-correlation, half differences.
 // `correlation` is the ZNCC, `difference` the boxed mean of the two differences above.
 template <class F>
 RECON_HD F matching_cost(F correlation, F difference) {
-  const F dissimilarity = lower(upper(1.0f - correlation, F{}), F{} + kCorrelationLimit);
+  const F dissimilarity = smaller(larger(1.0f - correlation, F{}), F{} + kCorrelationLimit);
   return dissimilarity * kCorrelationWeight + difference * kDifferenceWeight;
 }
 
@@ -86,24 +80,24 @@ RECON_HD F matching_cost(F correlation, F difference) {
 // (0 = unknown): the term added to the cost. Occlusion is asked separately.
 template <class F>
 RECON_HD F surface_term(F surface, F depth) {
-  const F agrees = magnitude(surface - depth) < depth * kAgreement ? F{} - kDepthBonus : F{};
-  return surface > depth * kFreeSpace ? F{} + kDepthBonus : agrees;
+  const F agrees = select<F>(magnitude(surface - depth) < depth * kAgreement, F{} - kDepthBonus, F{});
+  return select<F>(surface > depth * kFreeSpace, F{} + kDepthBonus, agrees);
 }
 
 // The cost of a plane from the sources that see it.
 template <class F>
 RECON_HD F combined_cost(F lowest, F sum, F count, float lowest_weight) {
-  const F mean = sum / upper(count, F{} + 1.0f);
+  const F mean = sum / larger(count, F{} + 1.0f);
   const F cost = lowest * lowest_weight + mean * (1.0f - lowest_weight);
-  return count > 0.0f ? upper(cost, F{}) : F{} + kUnseenCost;
+  return select<F>(count > 0.0f, larger(cost, F{}), F{} + kUnseenCost);
 }
 
 // The offset of the minimum of a parabola through (-1, before), (0, at), (1, after), in [-0.5, 0.5].
 template <class F>
 RECON_HD F parabola_offset(F before, F at, F after) {
   const F curvature = before - at * 2.0f + after;
-  const F offset = (before - after) * 0.5f / upper(curvature, F{} + 1e-6f);
-  return lower(upper(offset, F{} - 0.5f), F{} + 0.5f);
+  const F offset = (before - after) * 0.5f / larger(curvature, F{} + 1e-6f);
+  return smaller(larger(offset, F{} - 0.5f), F{} + 0.5f);
 }
 
 // A reproducible random number in [0, 1) from a counter: the finaliser of MurmurHash3 (Appleby, public domain) on

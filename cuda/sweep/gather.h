@@ -1,4 +1,4 @@
-// Loads and conversions that GCC's vector extensions do not express: gathers, square roots, narrowing stores.
+// Loads and conversions that GCC's vector extensions do not express: gathers, narrowing stores.
 // Include only from *_cpu.cpp files.
 #pragma once
 
@@ -40,17 +40,6 @@ RECON_INLINE i32 load(const int32_t* p) {
   i32 v;
   std::memcpy(&v, p, sizeof v);
   return v;
-}
-
-RECON_INLINE f32 square_root(f32 x) {
-#if defined(__AVX512F__)
-  return (f32)_mm512_sqrt_ps((__m512)x);
-#elif defined(__AVX2__)
-  return (f32)_mm256_sqrt_ps((__m256)x);
-#else
-  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
-  return x;
-#endif
 }
 
 RECON_INLINE i32 to_int(f32 x) { return __builtin_convertvector(x, i32); }

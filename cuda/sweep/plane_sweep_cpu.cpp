@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "cpu/pack_math.h"
 #include "cpu/threads.h"
 #include "math/sweep.h"
 #include "sweep/gather.h"

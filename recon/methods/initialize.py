@@ -39,7 +39,13 @@ def initial_gaussians(
         seed = int(torch.randint(2**31, (1,), generator=generator))
         cameras = [view.camera for view in inputs.views]
         return random_gaussians_in_frusta(
-            cameras, settings.count, inputs.near, inputs.far, seed=seed, opacity=settings.opacity, sh_degree=sh_degree
+            cameras,
+            settings.count,
+            inputs.near,
+            inputs.far,
+            seed=seed,
+            opacity=settings.opacity,
+            sh_degree=sh_degree,
         )
     points = inputs.points
     if points is None or len(points.positions) == 0:

@@ -59,7 +59,10 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
     gaussians = OptimizedGaussians(start.to(device), config.train.rates, inputs.pixel_size)
     photos = [
         training_view(
-            view, depth=torch.as_tensor(depth.depth), depth_weight=torch.as_tensor(depth.confidence), device=device
+            view,
+            depth=torch.as_tensor(depth.depth),
+            depth_weight=torch.as_tensor(depth.confidence),
+            device=device,
         )
         for view, depth in zip(inputs.views, inputs.depths, strict=True)
     ]
@@ -72,7 +75,9 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         device,
     )
 
-    rules: list = [DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))]
+    rules: list = [
+        DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
+    ]
     if config.opacity_remaining < 1:
         rules.append(OpacityDecay(config.opacity_remaining))
     return Trainer(
@@ -82,7 +87,9 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         terms=[config.photometric, config.depth],
         rules=rules,
         dropout=GuidedDropout(config.dropout) if config.dropout.end_rate > 0 else None,
-        cameras=CameraRefinement(photos, config.cameras, inputs.median_depth) if config.cameras.enabled else None,
+        cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
+        if config.cameras.enabled
+        else None,
         background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
         generator=generator,
     )

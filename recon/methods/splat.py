@@ -40,16 +40,22 @@ def compose(inputs: Inputs, config: SplatConfig, seed: int, device: torch.device
     gaussians = OptimizedGaussians(start.to(device), config.train.rates, inputs.pixel_size)
     photos = [training_view(view, device=device) for view in inputs.views]
 
-    rules: list = [DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))]
+    rules: list = [
+        DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
+    ]
     if config.reset_every > 0:
-        rules.append(OpacityReset(max(1, int(config.reset_every * config.train.iterations)), config.density.stop))
+        rules.append(
+            OpacityReset(max(1, int(config.reset_every * config.train.iterations)), config.density.stop)
+        )
     return Trainer(
         gaussians,
         ViewSampler(photos, generator),
         config.train,
         terms=[PhotometricTerm(config.ssim_weight)],
         rules=rules,
-        cameras=CameraRefinement(photos, config.cameras, inputs.median_depth) if config.cameras.enabled else None,
+        cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
+        if config.cameras.enabled
+        else None,
         background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
         generator=generator,
     )

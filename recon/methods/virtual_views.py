@@ -65,7 +65,9 @@ def virtual_views(
     count = min(settings.count, max(1, MAX_PIXELS // pixels)) if settings.count else 0
     random = np.random.default_rng(seed)
     result = []
-    for i, camera in enumerate(virtual_cameras([view.camera for view in views], count, settings.beyond, random)):
+    for i, camera in enumerate(
+        virtual_cameras([view.camera for view in views], count, settings.beyond, random)
+    ):
         image, coverage = forward_warp(camera, views, depths, confidences)
         if float(coverage.mean()) < settings.minimum_coverage:
             continue
@@ -83,7 +85,7 @@ def virtual_views(
     return result
 
 
-def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, "3"]) -> Camera:
+def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, 3]) -> Camera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = rotation
     world_to_camera[:3, 3] = -rotation @ center

@@ -28,7 +28,7 @@ class CameraRefinementSettings:
     """Fraction of the training after which cameras may move."""
 
 
-def se3_exp(twist: Float[Tensor, "6"]) -> Float[Tensor, "4 4"]:
+def se3_exp(twist: Float[Tensor, 6]) -> Float[Tensor, "4 4"]:
     """Map a twist (translation, rotation vector) to a rigid transform; smooth at zero."""
     zero = twist.new_zeros(())
     x, y, z = twist[3:].unbind()
@@ -49,7 +49,9 @@ class CameraRefinement:
     The first photo stays fixed: it holds the world in place.
     """
 
-    def __init__(self, photos: Sequence[TrainingView], settings: CameraRefinementSettings, median_depth: float) -> None:
+    def __init__(
+        self, photos: Sequence[TrainingView], settings: CameraRefinementSettings, median_depth: float
+    ) -> None:
         self.settings = settings
         self._index = {view.name: i for i, view in enumerate(photos)}
         device = photos[0].image.device
@@ -79,7 +81,10 @@ class CameraRefinement:
             for index in torch.nonzero(self.twists.grad.abs().sum(1)).flatten().tolist():
                 self._steps[index] += 1
                 self.twists[index] -= self._rates * _adam_direction(
-                    self.twists.grad[index], self._first[0][index], self._second[0][index], float(self._steps[index])
+                    self.twists.grad[index],
+                    self._first[0][index],
+                    self._second[0][index],
+                    float(self._steps[index]),
                 )
         if moving and self.settings.log_focal > 0 and self.log_focal.grad is not None:
             self._steps[-1] += 1

@@ -44,5 +44,7 @@ def load_checkpoint(trainer: Trainer, folder: Path, config_hash: str) -> bool:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         trainer.load_state(state)
     except (SafetensorError, KeyError, RuntimeError, OSError) as error:
-        raise ReconError(f"cannot resume: {path} is damaged ({error}); start anew with --overwrite") from error
+        raise ReconError(
+            f"cannot resume: {path} is damaged ({error}); start anew with --overwrite"
+        ) from error
     return True

@@ -60,7 +60,9 @@ class OptimizedGaussians:
         return len(self.leaves["means"])
 
     def _set_parameters(self, parameters: dict[str, Tensor]) -> None:
-        self.leaves = {name: tensor.detach().clone().requires_grad_(True) for name, tensor in parameters.items()}
+        self.leaves = {
+            name: tensor.detach().clone().requires_grad_(True) for name, tensor in parameters.items()
+        }
 
     @property
     def gaussians(self) -> Gaussians:
@@ -82,7 +84,7 @@ class OptimizedGaussians:
             return self.rates.means_pixels * self.pixel_size * self.rates.means_final**progress
         return getattr(self.rates, name)
 
-    def step(self, progress: float, visible: Bool[Tensor, "N"] | None) -> None:
+    def step(self, progress: float, visible: Bool[Tensor, N] | None) -> None:
         """Update the visible Gaussians from their gradients and clear the gradients."""
         self.steps += 1
         for name, leaf in self.leaves.items():
@@ -101,7 +103,7 @@ class OptimizedGaussians:
             leaf.grad = None
 
     @torch.no_grad()
-    def keep(self, index: Bool[Tensor, "N"] | Int[Tensor, "M"]) -> None:
+    def keep(self, index: Bool[Tensor, N] | Int[Tensor, M]) -> None:
         """Keep only the selected Gaussians, with their moments."""
         self._set_parameters({name: leaf[index] for name, leaf in self.leaves.items()})
         self._moments = {name: [m[index] for m in pair] for name, pair in self._moments.items()}
@@ -111,7 +113,8 @@ class OptimizedGaussians:
         """Add Gaussians with zero moments."""
         fresh = _split(gaussians)
         self._moments = {
-            name: [torch.cat([m, torch.zeros_like(fresh[name])]) for m in pair] for name, pair in self._moments.items()
+            name: [torch.cat([m, torch.zeros_like(fresh[name])]) for m in pair]
+            for name, pair in self._moments.items()
         }
         self._set_parameters({name: torch.cat([leaf, fresh[name]]) for name, leaf in self.leaves.items()})
 

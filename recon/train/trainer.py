@@ -49,14 +49,20 @@ class LossTerm(Protocol):
 
     outputs: tuple[str, ...]
 
-    def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor | None: ...
+    def __call__(
+        self, rendering: ops.Rasterization, view: TrainingView, progress: float
+    ) -> Tensor | None: ...
 
 
 class Dropout(Protocol):
     """Scales opacities at random while training."""
 
     def factors(
-        self, gaussians: OptimizedGaussians, camera_center: Tensor, progress: float, generator: torch.Generator
+        self,
+        gaussians: OptimizedGaussians,
+        camera_center: Tensor,
+        progress: float,
+        generator: torch.Generator,
     ) -> Tensor | None: ...
 
     def state(self) -> dict[str, Tensor]: ...
@@ -158,9 +164,9 @@ class Trainer:
             last = stop or self.iteration == settings.iterations
             if last or self.iteration % settings.log_every == 0:
                 self._report(loss, step)
-            if self.save_checkpoint and settings.checkpoint_every:
-                if last or self.iteration % settings.checkpoint_every == 0:
-                    self.save_checkpoint(self)
+            due = settings.checkpoint_every and (last or self.iteration % settings.checkpoint_every == 0)
+            if due and self.save_checkpoint:
+                self.save_checkpoint(self)
             if stop:
                 break
 
@@ -255,13 +261,19 @@ class Trainer:
             parts["dropout"] = self.dropout.state()
         if self.cameras is not None:
             parts["cameras"] = self.cameras.state()
-        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+        return {
+            f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from a `state()`."""
 
         def part(prefix: str) -> dict[str, Tensor]:
-            return {name.removeprefix(f"{prefix}."): t for name, t in state.items() if name.startswith(f"{prefix}.")}
+            return {
+                name.removeprefix(f"{prefix}."): t
+                for name, t in state.items()
+                if name.startswith(f"{prefix}.")
+            }
 
         self.gaussians.load_state(part("gaussians"))
         self.sampler.load_state(part("sampler"))

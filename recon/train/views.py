@@ -30,7 +30,7 @@ class TrainingView:
     name: str
     image: Float[Tensor, "H W 3"]
     world_to_camera: Float[Tensor, "4 4"]
-    intrinsics: Float[Tensor, "4"]
+    intrinsics: Float[Tensor, 4]
     weight: Float[Tensor, "H W"] | None = None
     depth: Float[Tensor, "H W"] | None = None
     depth_weight: Float[Tensor, "H W"] | None = None
@@ -60,7 +60,9 @@ def training_view(
         image=torch.as_tensor(view.image, device=device),
         world_to_camera=pose,
         intrinsics=intrinsics,
-        weight=None if valid is None or valid.all() else torch.as_tensor(valid, dtype=torch.float32, device=device),
+        weight=None
+        if valid is None or valid.all()
+        else torch.as_tensor(valid, dtype=torch.float32, device=device),
         depth=None if depth is None else depth.to(device),
         depth_weight=None if depth_weight is None else depth_weight.to(device),
     )

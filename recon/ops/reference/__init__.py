@@ -1,1 +1,1 @@
-"""Readable torch twins of the native ops: the oracle of the tests, and a fallback for experiments."""
+"""Readable plain-torch twins of the native ops: the oracle of their tests, and their exact semantics."""

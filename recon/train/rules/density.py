@@ -100,4 +100,6 @@ class DensityControl:
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         device = self._gradient.device
-        self._gradient, self._seen, self._radius = (state[name].to(device) for name in ("gradient", "seen", "radius"))
+        self._gradient, self._seen, self._radius = (
+            state[name].to(device) for name in ("gradient", "seen", "radius")
+        )

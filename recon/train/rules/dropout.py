@@ -32,7 +32,11 @@ class GuidedDropout:
         self._round = -1
 
     def factors(
-        self, gaussians: OptimizedGaussians, camera_center: Tensor, progress: float, generator: torch.Generator
+        self,
+        gaussians: OptimizedGaussians,
+        camera_center: Tensor,
+        progress: float,
+        generator: torch.Generator,
     ) -> Tensor | None:
         """Return a factor per opacity: 0 for the dropped, 1 / (1 - probability) for the others."""
         settings = self.settings
@@ -40,7 +44,9 @@ class GuidedDropout:
         if rate <= 0:
             return None
         means = gaussians.leaves["means"].detach()
-        probability = drop_probability((means - camera_center).norm(dim=1), self._local_density(gaussians), rate)
+        probability = drop_probability(
+            (means - camera_center).norm(dim=1), self._local_density(gaussians), rate
+        )
         dropped = torch.rand(len(means), generator=generator).to(means.device) < probability
         return torch.where(dropped, 0.0, 1.0 / (1.0 - probability))
 

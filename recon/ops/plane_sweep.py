@@ -1,14 +1,12 @@
-"""Plane sweep and semi-global matching."""
+"""Plane-sweep matching costs."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int32, UInt8
 from torch import Tensor
 
-from recon import _core
+from recon.ops.native import core
 
 PLANE_MULTIPLE = 16
 """The number of planes must be a multiple of this: costs are handled sixteen at a time."""
@@ -62,11 +60,11 @@ def plane_sweep(
     """
     height, width = reference.shape
     count, source_height, source_width = sources.shape
-    _check("source_sizes", source_sizes, (count, 2))
-    _check("projections", projections, (count, 3, 4))
+    check_shape("source_sizes", source_sizes, (count, 2))
+    check_shape("projections", projections, (count, 3, 4))
     if source_depths is not None:
-        _check("source_depths", source_depths, (count, source_height, source_width))
-    planes = _check_planes(len(inverse_depths))
+        check_shape("source_depths", source_depths, (count, source_height, source_width))
+    planes = check_planes(len(inverse_depths))
     if count < 1:
         raise ValueError("plane_sweep: expected at least one source, got none")
     if min(height, width, int(source_sizes.min())) < 2:
@@ -78,7 +76,7 @@ def plane_sweep(
     if not bool((inverse_depths > 0).all()):
         raise ValueError("plane_sweep: inverse_depths must be positive")
     volume = torch.empty((height, width, planes), dtype=torch.uint8)
-    _core.plane_sweep(
+    core().plane_sweep(
         reference.contiguous(),
         sources.contiguous(),
         source_sizes.contiguous(),
@@ -91,68 +89,14 @@ def plane_sweep(
     return volume
 
 
-@dataclass(frozen=True, eq=False)
-class Matching:
-    """The planes that semi-global matching chose.
-
-    Attributes:
-        index: [H, W] plane, with a fraction from the parabola through the neighbouring costs.
-        best: [H, W] summed cost of that plane.
-        runner_up: [H, W] least summed cost more than four planes away; close to `best` where the picture does not
-            decide.
-    """
-
-    index: Float[Tensor, "H W"]
-    best: Float[Tensor, "H W"]
-    runner_up: Float[Tensor, "H W"]
-
-
-def semi_global_matching(
-    volume: UInt8[Tensor, "H W D"],
-    gray: UInt8[Tensor, "H W"],
-    *,
-    small_penalty: int = 32,
-    large_penalty: int = 256,
-    edge_weight: float = 20.0,
-) -> Matching:
-    """Choose one plane per pixel that is cheap and close to its neighbours' along eight directions.
-
-    Args:
-        volume: matching costs.
-        gray: the reference picture's luma; steps in it weaken the large penalty.
-        small_penalty: for a change by one plane.
-        large_penalty: for a larger change; divided by 1 + edge_weight * |step of grey in [0, 1]|.
-
-    Source: Hirschmueller, "Stereo processing by semiglobal matching and mutual information", 2008.
-    """
-    height, width, planes = volume.shape
-    _check("gray", gray, (height, width))
-    _check_planes(planes)
-    if not 0 <= small_penalty <= large_penalty <= 4000:
-        raise ValueError(
-            f"semi_global_matching: expected 0 <= small_penalty <= large_penalty <= 4000, got {small_penalty} and "
-            f"{large_penalty}"
-        )
-    index, best, runner_up = (torch.empty((height, width), dtype=torch.float32) for _ in range(3))
-    penalties = large_penalties(small_penalty, large_penalty, edge_weight)
-    _core.semi_global_matching(
-        volume.contiguous(), gray.contiguous(), small_penalty, penalties, index, best, runner_up
-    )
-    return Matching(index, best, runner_up)
-
-
-def large_penalties(small_penalty: int, large_penalty: int, edge_weight: float) -> Int32[Tensor, "256"]:
-    """Return the penalty of a large step for every absolute difference of 8-bit grey, never below the small one."""
-    steps = torch.arange(256, dtype=torch.float64) / 255.0
-    return (large_penalty / (1.0 + edge_weight * steps)).round().clamp(min=small_penalty).to(torch.int32)
-
-
-def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+def check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise where a tensor has not the expected shape."""
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
 
 
-def _check_planes(planes: int) -> int:
+def check_planes(planes: int) -> int:
+    """Return the number of planes if the kernels can handle it."""
     if planes == 0 or planes % PLANE_MULTIPLE:
         raise ValueError(
             f"the number of planes must be a positive multiple of {PLANE_MULTIPLE}, got {planes}"
