@@ -6,8 +6,31 @@ import functools
 import importlib
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from recon.errors import ReconError
+
+
+def call(name: str, *arguments: Any) -> Any:
+    """Call the kernel `name` on the device of its first tensor argument.
+
+    Tensors must be detached and contiguous. CUDA kernels run on the current stream of that device, which they
+    get as a last argument, and never wait for the host.
+
+    Raises:
+        ReconError: when the tensors are on another kind of device, or the kernels for theirs cannot be used.
+    """
+    import torch
+
+    device = next(argument.device for argument in arguments if isinstance(argument, torch.Tensor))
+    if device.type == "cpu":
+        return getattr(core(), name)(*arguments)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            return getattr(cuda(), name)(*arguments, torch.cuda.current_stream(device).cuda_stream)
+    raise ReconError(
+        f"The kernel {name} runs on cpu and cuda tensors, but got tensors on {device}; move them with .to('cpu')."
+    )
 
 
 @functools.cache
