@@ -6,6 +6,6 @@ BIN := $(VENV)/bin
 .PHONY: dev
 # Builds the kernels in place (recon/_core*.so) for the Python on PATH; needs nanobind and cmake installed there.
 dev:
-	cmake -S . -B build/dev -G Ninja -DRECON_CUDA=$(or $(RECON_CUDA),OFF) -DPython_EXECUTABLE="$$(command -v python)" > /dev/null
+	cmake -S . -B build/dev -G Ninja -DRECON_CUDA=$(or $(RECON_CUDA),OFF) -DRECON_CUDA_EMULATION=ON -DPython_EXECUTABLE="$$(command -v python)" > /dev/null
 	cmake --build build/dev
 	cmake --install build/dev --prefix .
