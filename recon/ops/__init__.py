@@ -1,4 +1,4 @@
-"""Differentiable building blocks with CPU and CUDA kernels; one public function per file.
+"""The kernel library's public functions: shape checks, gradients, choice of back end.
 
 Every op takes float32 tensors on one device and has a plain torch twin of the same name in
 `recon.ops.reference`, which says what the op computes and is the oracle of its tests.
@@ -6,6 +6,18 @@ Every op takes float32 tensors on one device and has a plain torch twin of the s
 
 from recon.ops.adam import adam_step
 from recon.ops.l1_ssim import l1_ssim
+from recon.ops.native import DeviceInfo, device_info, set_threads
 from recon.ops.nearest_neighbors import nearest_neighbors
+from recon.ops.rasterization import Rasterization
+from recon.ops.rasterize import rasterize
 
-__all__ = ["adam_step", "l1_ssim", "nearest_neighbors"]
+__all__ = [
+    "DeviceInfo",
+    "Rasterization",
+    "adam_step",
+    "device_info",
+    "l1_ssim",
+    "nearest_neighbors",
+    "rasterize",
+    "set_threads",
+]

@@ -1,41 +1,35 @@
-"""The compiled kernels: loaded when first used, chosen by the device of the tensors."""
+"""The compiled kernels: `recon._core` (CPU, always built) and `recon._cuda` (optional), loaded when first used."""
 
 from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from recon.errors import ReconError
 
 
-def call(name: str, *arguments):
+def call(name: str, *arguments: Any) -> Any:
     """Call the kernel `name` on the device of its first tensor argument.
 
     Tensors must be detached and contiguous. CUDA kernels run on the current stream of that device and never wait
     for the host.
-    """
-    device = next(argument.device for argument in arguments if isinstance(argument, Tensor))
-    return back_end(device)(name, arguments)
-
-
-def back_end(device: torch.device) -> Callable[[str, Sequence], Any]:
-    """Return the function that runs kernels by name on tensors of `device`.
 
     Raises:
-        ReconError: if there are none for such a device, or they cannot be loaded.
+        ReconError: when the tensors are on another kind of device, or the kernels for theirs cannot be used.
     """
+    import torch
+
+    device = next(argument.device for argument in arguments if isinstance(argument, torch.Tensor))
     if device.type == "cpu":
-        return _call_core
+        return _call_core(name, arguments)
     if device.type == "cuda":
-        return _call_cuda
+        return _call_cuda(name, arguments, device)
     raise ReconError(
-        f"The kernels run on cpu and cuda tensors, but got tensors on {device}; move them with .to('cpu')."
+        f"The kernel {name} runs on cpu and cuda tensors, but got tensors on {device}; move them with .to('cpu')."
     )
 
 
@@ -44,9 +38,15 @@ def core() -> ModuleType:
     """Return the CPU kernels.
 
     Raises:
-        ReconError: if the extension was not built.
+        ReconError: when they were not built.
     """
-    return _load("_core", "install the package (pip install .) or run `make dev` in a checkout")
+    try:
+        return importlib.import_module("recon._core")
+    except ImportError as error:
+        raise ReconError(
+            f"recon's CPU kernels (recon._core) could not be loaded: {error}. Install recon with a C++ compiler present "
+            "(`pip install .`), or build them in place with `make dev`."
+        ) from error
 
 
 @functools.cache
@@ -54,42 +54,76 @@ def cuda() -> ModuleType:
     """Return the CUDA kernels.
 
     Raises:
-        ReconError: if this installation was built without them.
+        ReconError: when they were not built or cannot run here.
     """
-    return _load("_cuda", "install on a machine with nvcc, run `RECON_CUDA=ON make dev`, or use --device cpu")
+    problem = _cuda_problem()
+    if problem is not None:
+        raise ReconError(
+            f"recon's CUDA kernels cannot be used: {problem}. Move the tensors to the CPU (device='cpu')."
+        )
+    return importlib.import_module("recon._cuda")
 
 
-@functools.cache
-def cuda_problem() -> str | None:
-    """Say in one sentence why the CUDA kernels cannot be used here, or return None once one has run."""
-    if not torch.cuda.is_available():
-        return "torch finds no CUDA device on this machine."
-    try:
-        row = torch.zeros(1, 1, device="cuda")
-        call("adam_step", row, row + 1, row.clone(), row.clone(), None, 1.0, 0.5, 0.9, 0.999, 1e-15)
-        moved = float(row)
-    except (ReconError, RuntimeError) as error:
-        return str(error)
-    return None if abs(moved + 0.5) < 1e-5 else f"a test kernel gave {moved} instead of -0.5."
+@dataclass(frozen=True)
+class DeviceInfo:
+    """What the kernels run on.
+
+    Attributes:
+        instruction_set: SIMD build of the CPU kernels in use: "baseline", "avx2" or "avx512".
+        threads: number of CPU threads the kernels use.
+        cuda: name of the CUDA device, or None where CUDA kernels cannot be used.
+        cuda_problem: why not, in a few words; None where they can.
+    """
+
+    instruction_set: str
+    threads: int
+    cuda: str | None
+    cuda_problem: str | None
+
+
+def device_info() -> DeviceInfo:
+    """Return what the kernels run on, and why CUDA is not used where it is not."""
+    problem = _cuda_problem()
+    name = None
+    if problem is None:
+        import torch
+
+        name = torch.cuda.get_device_name()
+    return DeviceInfo(core().instruction_set(), core().thread_count(), name, problem)
+
+
+def set_threads(count: int) -> None:
+    """Set how many threads the CPU kernels use. Results do not depend on it, to the last bit.
+
+    Raises:
+        ReconError: when count is not positive.
+    """
+    if count < 1:
+        raise ReconError(f"the number of threads must be at least 1, got {count}")
+    core().set_thread_count(count)
 
 
 def _call_core(name: str, arguments: Sequence) -> Any:
     return getattr(core(), name)(*arguments)
 
 
-def _call_cuda(name: str, arguments: Sequence) -> Any:
-    device = next(argument.device for argument in arguments if isinstance(argument, Tensor))
+def _call_cuda(name: str, arguments: Sequence, device: Any) -> Any:
+    import torch
+
+    def scratch(size: int) -> torch.Tensor:
+        return torch.empty(size, dtype=torch.uint8, device=device)
+
     with torch.cuda.device(device):
-        stream = torch.cuda.current_stream(device).cuda_stream
-        return getattr(cuda(), name)(*arguments, stream, functools.partial(_scratch, device))
+        return getattr(cuda(), name)(*arguments, torch.cuda.current_stream(device).cuda_stream, scratch)
 
 
-def _scratch(device: torch.device, size: int) -> Tensor:
-    return torch.empty(size, dtype=torch.uint8, device=device)
-
-
-def _load(name: str, remedy: str) -> ModuleType:
+@functools.cache
+def _cuda_problem() -> str | None:
     try:
-        return importlib.import_module(f"recon.{name}")
+        importlib.import_module("recon._cuda")
     except ImportError as error:
-        raise ReconError(f"The kernels recon.{name} cannot be loaded ({error}): {remedy}.") from error
+        missing = isinstance(error, ModuleNotFoundError)
+        return "they were not built (no CUDA toolkit at install time)" if missing else str(error)
+    import torch
+
+    return None if torch.cuda.is_available() else "torch finds no CUDA device"

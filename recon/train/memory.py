@@ -12,7 +12,7 @@ from recon.train.views import TrainingView
 COPIES = 5
 """A parameter is held with its gradient, two moments and one temporary copy during surgery."""
 RASTERIZER_FLOATS = 80
-"""Floats per Gaussian that the rasterizer keeps for projection, tile pairs and gradient slots (measured, rounded up)."""
+"""Floats per Gaussian that the rasterizer keeps: projection, tile pairs, gradient slots (measured, rounded up)."""
 PIXEL_FLOATS = 60
 """Floats per pixel for one rendering, the losses' intermediates and their gradients (measured, rounded up)."""
 SHARE = 0.5

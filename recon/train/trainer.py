@@ -164,9 +164,9 @@ class Trainer:
             last = stop or self.iteration == settings.iterations
             if last or self.iteration % settings.log_every == 0:
                 self._report(loss, step)
-            if self.save_checkpoint and settings.checkpoint_every:
-                if last or self.iteration % settings.checkpoint_every == 0:
-                    self.save_checkpoint(self)
+            due = settings.checkpoint_every and (last or self.iteration % settings.checkpoint_every == 0)
+            if due and self.save_checkpoint:
+                self.save_checkpoint(self)
             if stop:
                 break
 

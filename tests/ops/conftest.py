@@ -37,7 +37,7 @@ def cuda_kernels(request):
     Without a GPU that is the CPU, where the kernels are run thread by thread by their emulation, in two orders.
     """
     if request.param == "gpu":
-        problem = native.cuda_problem()
+        problem = native.device_info().cuda_problem
         if problem is not None:
             pytest.skip(problem)
         return lambda: contextlib.nullcontext(torch.device("cuda"))
