@@ -1,6 +1,7 @@
 """Cameras, views and scenes: the types every other part of the library speaks."""
 
 from recon.scene.camera import Camera
+from recon.scene.photo import Photo, PhotoSet
 from recon.scene.rigid import (
     camera_center,
     invert_rigid,
@@ -12,6 +13,8 @@ from recon.scene.view import Pixels, View
 
 __all__ = [
     "Camera",
+    "Photo",
+    "PhotoSet",
     "Pixels",
     "PoseStatus",
     "Scene",
