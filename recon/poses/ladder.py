@@ -13,12 +13,14 @@ from recon.poses.duplicates import find_duplicates
 from recon.poses.estimate import Attempt, EstimatedCamera, PoseEstimate, Status, upright_frame
 from recon.poses.evidence import gather_evidence
 from recon.poses.features import FeatureSet, Progress, find_features
+from recon.poses.lens import Lens
 from recon.poses.mapping import (
     GLOBAL,
     INCREMENTAL,
     INCREMENTAL_FIXED,
     LOOSE,
     LOOSE_FIXED,
+    Model,
     Strategy,
     run_mapper,
 )
@@ -254,6 +256,6 @@ def _result(
     )
 
 
-def _full_size_lens(features: FeatureSet, model: Model, photo: int):
+def _full_size_lens(features: FeatureSet, model: Model, photo: int) -> Lens:
     (width, height), (sx, sy) = features.sizes[photo], features.scales[photo]
     return model.lenses[photo].resized(int(np.rint(width * sx)), int(np.rint(height * sy)))
