@@ -80,13 +80,18 @@ def _project(camera: Any, local: ndarray) -> ndarray:
 
 
 def _adjust_poses_and_points(reconstruction: Any) -> None:
+    """Run bundle adjustment with every lens held (through the adjuster: pycolmap's one-call form turns its log on)."""
     pycolmap = load_pycolmap()
     options = pycolmap.BundleAdjustmentOptions()
     options.refine_focal_length = False
     options.refine_extra_params = False
     options.print_summary = False
     options.ceres.solver_options.num_threads = 1
-    pycolmap.bundle_adjustment(reconstruction, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image in _images(reconstruction):
+        config.add_image(image.image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, config, reconstruction).solve()
 
 
 def _images(reconstruction: Any) -> list[Any]:
