@@ -43,14 +43,22 @@ class Capture:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=Path, default=Path("poses.jsonl"), help="one JSON row per set; resumed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--rows", type=Path, default=Path("poses.jsonl"), help="one JSON row per set; resumed"
+    )
     parser.add_argument("--table", type=Path, help="write the Markdown table here as well")
     parser.add_argument("--scenes", default="fern,fox,lego,sceaux", help="comma separated")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     data = Path(os.environ["RECON_DATA"])
-    rows = [json.loads(line) for line in arguments.rows.read_text().splitlines()] if arguments.rows.exists() else []
+    rows = (
+        [json.loads(line) for line in arguments.rows.read_text().splitlines()]
+        if arguments.rows.exists()
+        else []
+    )
     done = {(row["scene"], row["kind"], row["photos"]) for row in rows}
     for scene in arguments.scenes.split(","):
         capture = CAPTURES[scene](data)
@@ -75,7 +83,9 @@ def choose_sets(capture: Capture) -> list[tuple[str, list[int]]]:
     centers = np.array([invert_rigid(pose)[:3, 3] for pose in capture.world_to_camera])
     middle = int(np.linalg.norm(centers - centers.mean(axis=0), axis=1).argmin())
     choices = {
-        "near": lambda n: sorted(np.linalg.norm(centers - centers[middle], axis=1).argsort(kind="stable")[:n].tolist()),
+        "near": lambda n: sorted(
+            np.linalg.norm(centers - centers[middle], axis=1).argsort(kind="stable")[:n].tolist()
+        ),
         "even": lambda n: np.linspace(0, len(centers) - 1, n).round().astype(int).tolist(),
         "fps": lambda n: sorted(farthest_points(centers, n, middle)),
     }

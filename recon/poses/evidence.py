@@ -52,7 +52,10 @@ class Evidence:
         worst_pair: the pair behind worst_pair_explained.
         weakest_split: photo numbers of the smaller and the larger side of the split behind worst_split_explained.
         thinnest_split: the same for crossing_tracks.
+        least_split_matches: fewest matches under free geometries across any split: how well every split is tested at all.
         reprojection_pixels: mean reprojection error; recorded because people ask for it, it decides nothing.
+        tracks: how many tracks have three or more photos.
+        free, explained_matches: [C, C] the counts behind the shares, for every pair of the model's photos in their order.
     """
 
     worst_pair_explained: float
@@ -66,8 +69,11 @@ class Evidence:
     worst_pair: tuple[int, int] | None = None
     weakest_split: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     thinnest_split: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    least_split_matches: int = 0
     reprojection_pixels: float = float("nan")
-    tracks: int = field(default=0)
+    tracks: int = 0
+    free: Float[ndarray, "C C"] | None = field(default=None, repr=False)
+    explained_matches: Float[ndarray, "C C"] | None = field(default=None, repr=False)
 
     def numbers(self) -> dict[str, float | int | None]:
         """Return the signals for records, in the notation of the documentation."""
@@ -77,6 +83,7 @@ class Evidence:
             "E_bip": round(self.worst_split_explained, 4),
             "V_all": round(self.verified_explained, 4),
             "C3": self.crossing_tracks,
+            "F_min": self.least_split_matches,
             "k1": round(self.largest_distortion, 4),
             "focal": round(self.relative_focal, 4),
             "A": round(self.focal.ambiguity, 2),
@@ -114,8 +121,11 @@ def gather_evidence(features: FeatureSet, model: Model, seed: int = 0, test_foca
         worst_pair=worst_pair,
         weakest_split=None if weakest is None else _sides(model, sides[weakest]),
         thinnest_split=None if thinnest is None else _sides(model, sides[thinnest]),
+        least_split_matches=int(split_free.min()) if len(sides) else 0,
         reprojection_pixels=float(model.reconstruction.compute_mean_reprojection_error()),
         tracks=int((model.visible.sum(axis=1) >= 3).sum()),
+        free=free,
+        explained_matches=explained,
     )
 
 

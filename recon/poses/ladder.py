@@ -26,6 +26,7 @@ from recon.poses.mapping import (
 )
 from recon.poses.outcome import Outcome, most_believable
 from recon.poses.settings import PoseSettings
+from recon.poses.subsets import subsets_to_try
 from recon.poses.verdict import focal_is_confirmed, judge
 from recon.scene.photo import Photo
 from recon.scene.scene import SparsePoints
@@ -33,7 +34,7 @@ from recon.scene.scene import SparsePoints
 LEAST_FEATURES = 30
 """A photo with fewer features cannot be placed (a resection needs 12 to 30 inliers)."""
 
-MOST_SUBSET_RUNS = 6
+MOST_SUBSET_RUNS = 10
 """Mapping runs spent on subsets when the whole set cannot be certified."""
 
 
@@ -113,7 +114,7 @@ class _Climb:
         best = self._best()
         return best.size if best else 0
 
-    def _try(self, strategy: Strategy, photos: tuple[int, ...]) -> Outcome:
+    def _try(self, strategy: Strategy, photos: tuple[int, ...], chosen_subset: bool = False) -> Outcome:
         """Map, gather evidence, judge, record."""
         if self._progress:
             self._progress(
@@ -143,37 +144,21 @@ class _Climb:
         return outcome
 
     def _try_subsets(self) -> None:
-        """Drop the side of the split that the matches tie worst and map the rest again, while that could still win."""
+        """Drop photos that the evidence speaks against and map the rest again, while that could still win."""
         waiting = [outcome for outcome in self._outcomes if outcome.size >= 4 and not outcome.certified]
         for _ in range(MOST_SUBSET_RUNS):
             candidates = [
                 (kept, outcome.strategy)
                 for outcome in waiting
-                if (kept := larger_side(outcome)) is not None
-                and len(kept) > max(2, self._best_size())
-                and (outcome.strategy.name, kept) not in self._done
+                for kept in subsets_to_try(outcome)
+                if len(kept) > max(2, self._best_size()) and (outcome.strategy.name, kept) not in self._done
             ]
             if not candidates:
                 return
             kept, strategy = max(candidates, key=lambda candidate: len(candidate[0]))
-            outcome = self._try(strategy, kept)
+            outcome = self._try(strategy, kept, chosen_subset=True)
             if outcome.size >= 4 and not outcome.certified:
                 waiting.append(outcome)
-
-
-def larger_side(outcome: Outcome) -> tuple[int, ...] | None:
-    """Return the photos to keep of a model that failed: the larger side of its weakest split.
-
-    That is the split whose matches the poses explain worst; if they explain all of them well (then the model fails because
-    too few tracks tie it) the split with fewest tracks.
-    """
-    evidence, verdict = outcome.evidence, outcome.verdict
-    if evidence is None or verdict is None or verdict.level != "uncertified":
-        return None
-    split = evidence.weakest_split
-    if split is None or evidence.worst_split_explained >= 0.97:
-        split = evidence.thinnest_split
-    return split[1] if split else None
 
 
 def _check(photos: Sequence[Photo], settings: PoseSettings) -> None:

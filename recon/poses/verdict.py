@@ -7,7 +7,7 @@ fitting: every wrong model failed them, and about one right model in five did to
 from dataclasses import dataclass
 from typing import Literal
 
-from recon.poses.evidence import Evidence
+from recon.poses.evidence import LEAST_FREE_SPLIT, Evidence
 from recon.poses.features import FeatureSet
 from recon.poses.mapping import Model, Strategy
 
@@ -42,15 +42,28 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def judge(evidence: Evidence, photos: int, focal_confirmed: bool = False) -> Verdict:
+def judge(
+    evidence: Evidence, photos: int, focal_confirmed: bool = False, chosen_subset: bool = False
+) -> Verdict:
     """Apply the rule to the evidence for a model of `photos` photos.
 
     Args:
         focal_confirmed: an independent statement of the focal length agrees with the model (see `focal_is_confirmed`); the
             focal test is then not needed, because what it fears, that the photos alone leave the focal length open, has
             been settled by the statement.
+        chosen_subset: photos were dropped because they failed. Dropping what contradicts is how wrong models come to look
+            right, so every split of the rest must then be tested by enough matches and pass on its own.
     """
     failures = _match_failures(evidence, photos)
+    if chosen_subset and not (
+        evidence.least_split_matches >= LEAST_FREE_SPLIT
+        and evidence.worst_split_explained >= LEAST_PAIR_EXPLAINED
+    ):
+        failures.append(
+            "after dropping photos, too few matches tie the rest together to be sure of it "
+            f"({evidence.least_split_matches} across the weakest split, at least {LEAST_FREE_SPLIT} needed; "
+            f"{evidence.worst_split_explained:.0%} explained, at least {LEAST_PAIR_EXPLAINED:.0%} needed)"
+        )
     if failures:
         return Verdict("uncertified", tuple(failures))
     doubts = []
