@@ -23,7 +23,7 @@ from recon.config import from_plain, merged, parse_overrides, to_plain
 from recon.datasets import open_scene
 from recon.evaluation import Rendered, evaluate_views
 from recon.methods.options import METHODS, ReconstructOptions, resolve
-from recon.methods.pipeline import _method
+from recon.methods.pipeline import method_module
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.splats.render import render
 
@@ -104,7 +104,7 @@ def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
     )
     config_class = type(resolved.method_config)
     plain = merged(to_plain(resolved.method_config), parse_overrides([*assignments, *arguments.set]))
-    trainer = _method(method).compose(inputs, from_plain(config_class, plain), seed, torch.device("cpu"))
+    trainer = method_module(method).compose(inputs, from_plain(config_class, plain), seed, torch.device("cpu"))
     start = trainer.gaussians.gaussians.detach()
     started = time.perf_counter()
     trainer.run()
