@@ -109,7 +109,7 @@ def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cud
         return "cpu"
     from recon import ops
 
-    reason = ops.cuda_unavailable_reason()
+    reason = ops.device_info().cuda_problem
     if reason is None:
         return "cuda"
     if wanted == "cuda":
