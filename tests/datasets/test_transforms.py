@@ -115,6 +115,16 @@ def test_the_files_own_split(tmp_path: Path) -> None:
     )
     scene = open_scene(tmp_path)
     assert scene.train == ("3.png", "0.png") and scene.test == ("1.png",)
+    (tmp_path / "images" / "0.png").unlink()
+    assert open_scene(tmp_path).train == ("3.png",)
+    content = json.loads((tmp_path / "transforms.json").read_text())
+    for wrong, message in [
+        (["7.png"], "names '7.png', which is not among"),
+        ("3.png", "must be lists of picture"),
+    ]:
+        rewrite(tmp_path, {**content, "train_filenames": wrong})
+        with pytest.raises(ReconError, match=message):
+            open_scene(tmp_path)
 
 
 def test_masks(tmp_path: Path) -> None:
