@@ -225,7 +225,9 @@ def _unpack_zstd(content: bytes, source: str) -> tuple[_Header, list[ndarray]]:
             raise ReconError(f"{source} is damaged: stream {index} does not have the size of its attribute")
         data = _inflate_zstd(content[offset : offset + compressed], size)
         if data is None:
-            raise ReconError(f"{source} is damaged: stream {index} does not hold the {size} bytes of its attribute")
+            raise ReconError(
+                f"{source} is damaged: stream {index} does not hold the {size} bytes of its attribute"
+            )
         attributes.append(np.frombuffer(data, np.uint8))
         offset += compressed
     if not sizes[-1]:
