@@ -4,8 +4,9 @@
 
 Every input is a valid file that was damaged: bits flipped, numbers replaced, pieces cut out, doubled or swapped, text
 of headers edited; compressed files are also damaged inside and compressed again, since otherwise their checksums would
-catch nearly everything. A reader passes when it returns finite Gaussians or raises ReconError with a sentence, within a second, and
-never holds more than five bytes per byte it was given (for .spz: per byte the file unpacks to) plus a megabyte.
+catch nearly everything. A reader passes when it returns finite Gaussians or raises ReconError with a sentence, within
+a second, and never holds more than five bytes per byte it was given (for .spz: per byte the file unpacks to) plus a
+megabyte.
 """
 
 import argparse
