@@ -56,7 +56,9 @@ class Scene:
             raise ReconError(f"scene {self.name}: two views have the same name")
         for name in (*self.train, *self.test):
             if name not in names:
-                raise ReconError(f"scene {self.name}: the split names {name!r}, which is not among its photos")
+                raise ReconError(
+                    f"scene {self.name}: the split names {name!r}, which is not among its photos"
+                )
         overlap = sorted(set(self.train) & set(self.test))
         if overlap:
             raise ReconError(f"scene {self.name}: {', '.join(overlap)} would be both input and held out")
