@@ -97,7 +97,6 @@ void read_gradients(const RasterizeInputs& in, const RasterizeOutputs& out, cons
   }
   for (int i = 0; i < kBlockPixels; ++i) behind[i] -= d_alpha[i] * (1.0f - alpha[i]);
   g.behind = load_block(behind);
-  for (auto& part : g.transmittance.part) part = splat(1.0f);
 }
 
 // Sums of one run of Gaussians (lanes) over the block's pixels, added to their rows.
@@ -266,6 +265,7 @@ void replay_tile(const RasterizeInputs& in, const RasterizeOutputs& out, const R
     read_gradients<level>(in, out, upstream, x0, y0, wanted, scratch.blocks[block],
                           with_features ? scratch.feature_gradients.data() + block * feature_floats : nullptr,
                           d_background);
+    scratch.blocks[block].transmittance = first_transmittance(block_pixels(tile, block), in);
   }
   for (int64_t begin = tile.begin; begin < tile.end; begin += kBatch) {
     const int64_t end = std::min(begin + kBatch, tile.end);

@@ -106,9 +106,9 @@ template <Level level>
 void blend_tile(const RasterizeInputs& in, const RasterizeOutputs& out, RasterizeState& state, int64_t index) {
   thread_local Scratch scratch;
   const Tile tile = tile_at(state, index);
-  for (auto& sums : scratch.sums) {
-    sums = BlockSums{};
-    for (auto& part : sums.transmittance.part) part = splat(1.0f);
+  for (int block = 0; block < kTileBlocks; ++block) {
+    scratch.sums[block] = BlockSums{};
+    scratch.sums[block].transmittance = first_transmittance(block_pixels(tile, block), in);
   }
   const bool with_features = level == kEverything && out.features != nullptr;
   const int feature_floats = in.feature_count * kBlockPixels;

@@ -54,6 +54,15 @@ RECON_INLINE BlockPixels block_pixels(const Tile& tile, int block) {
   return pixels;
 }
 
+// Transmittance at the start: 1, and 0 outside the picture, where nothing must be blended or waited for.
+RECON_INLINE Block first_transmittance(const BlockPixels& pixels, const RasterizeInputs& in) {
+  const f32 one = splat(1.0f), zero = splat(0.0f);
+  Block block;
+  for (int part = 0; part < kParts; ++part)
+    block.part[part] = select((pixels.x[part] < static_cast<float>(in.width)) & (pixels.y[part] < static_cast<float>(in.height)), one, zero);
+  return block;
+}
+
 // A batch of a tile's pairs: splats side by side, and for each block the places in the batch of those that can colour it.
 struct Batch {
   alignas(64) Splat splats[kBatch];
