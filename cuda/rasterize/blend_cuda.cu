@@ -84,72 +84,75 @@ __global__ void __launch_bounds__(kTilePixels)
     if (c < count) to[c] = sums[c];
 }
 
-// Adds 16 values over the 32 lanes with 16 exchanges: each step halves the values a lane is responsible for. Afterwards
-// lane l holds the sum of value bits(4,3,2,1) of l, that is l / 2 read as the bits 8, 4, 2, 1 in that order.
-__device__ __forceinline__ float transposing_sum(float (&values)[16]) {
-  const int lane = threadIdx.x % kWarp;
+// Lanes `2 * half` apart share their work: of the first 2 * half values each keeps half, the lower lane the lower ones.
+template <int half>
+__device__ __forceinline__ void halve(float (&values)[16]) {
+  const bool upper = (threadIdx.x & (2 * half)) != 0;
 #pragma unroll
-  for (int half = 8; half > 0; half /= 2) {
-    const bool upper = (lane & (2 * half)) != 0;
-#pragma unroll
-    for (int i = 0; i < half; ++i) {
-      const float keep = upper ? values[i + half] : values[i], give = upper ? values[i] : values[i + half];
-      values[i] = keep + __shfl_xor_sync(kAllLanes, give, 2 * half);
-    }
+  for (int i = 0; i < half; ++i) {
+    const float keep = upper ? values[i + half] : values[i], give = upper ? values[i] : values[i + half];
+    values[i] = keep + __shfl_xor_sync(kAllLanes, give, 2 * half);
   }
+}
+
+// Adds 16 values over the 32 lanes with 16 exchanges instead of 80. Lane l is left with the sum of value l / 2.
+__device__ __forceinline__ float transposing_sum(float (&values)[16]) {
+  halve<8>(values);
+  halve<4>(values);
+  halve<2>(values);
+  halve<1>(values);
   return values[0] + __shfl_xor_sync(kAllLanes, values[0], 1);
 }
 
-// dL/d(sums over Gaussians of weight times value) at one pixel, from dL/d(pictures).
+// dL/d(sums over Gaussians of weight times value) at one pixel.
 struct PixelUpstream {
-  float3 color, normal;
-  float alpha, depth, median_depth;
-  float behind;  // the upstream times all that the pixel blended
-
-  template <bool kExtras>
-  __device__ __forceinline__ void load(const RasterizeInputs& in, const RasterizeOutputs& out,
-                                       const RasterizeUpstream& upstream, int64_t at, bool inside) {
-    color = normal = make_float3(0.0f, 0.0f, 0.0f);
-    alpha = depth = median_depth = behind = 0.0f;
-    if (!inside) return;
-    const float covered = out.alpha[at];
-    if (upstream.alpha != nullptr) alpha = upstream.alpha[at];
-    if (upstream.color != nullptr) {
-      color = make_float3(upstream.color[3 * at], upstream.color[3 * at + 1], upstream.color[3 * at + 2]);
-      float3 blended = make_float3(out.color[3 * at], out.color[3 * at + 1], out.color[3 * at + 2]);
-      if (in.background != nullptr) {
-        const float3 b = make_float3(in.background[0], in.background[1], in.background[2]);
-        const float left = 1.0f - covered;
-        blended = make_float3(blended.x - left * b.x, blended.y - left * b.y, blended.z - left * b.z);
-        alpha -= color.x * b.x + color.y * b.y + color.z * b.z;
-      }
-      behind = color.x * blended.x + color.y * blended.y + color.z * blended.z;
-    }
-    if (kExtras && upstream.depth != nullptr && covered > 0.0f) {
-      const float expected = out.depth[at];
-      depth = upstream.depth[at] / covered;
-      alpha -= depth * expected;
-      behind += depth * expected * covered;
-    }
-    if (kExtras && upstream.normal != nullptr) {
-      const float length = out.normal_length[at];
-      const float3 n = make_float3(out.normal[3 * at], out.normal[3 * at + 1], out.normal[3 * at + 2]);
-      const float3 g =
-          make_float3(upstream.normal[3 * at], upstream.normal[3 * at + 1], upstream.normal[3 * at + 2]);
-      const float along = g.x * n.x + g.y * n.y + g.z * n.z;
-      if (length > 1e-20f)
-        normal = make_float3((g.x - along * n.x) / length, (g.y - along * n.y) / length, (g.z - along * n.z) / length);
-      // What was blended is parallel to n, to which `normal` is orthogonal: it adds nothing to `behind`.
-    }
-    if (kExtras && upstream.features != nullptr)
-      for (int c = 0; c < in.feature_count; ++c)
-        behind += upstream.features[at * in.feature_count + c] * out.features[at * in.feature_count + c];
-    if (kExtras && upstream.median_depth != nullptr) median_depth = upstream.median_depth[at];
-    behind += alpha * covered;
-  }
+  float3 color = {0.0f, 0.0f, 0.0f}, normal = {0.0f, 0.0f, 0.0f};
+  float alpha = 0.0f, depth = 0.0f, median_depth = 0.0f;
+  float behind = 0.0f;  // the upstream times all that the pixel blended
 };
 
-// Adds the block's sums of w g over its pixels, the background's gradient.
+// From dL/d(pictures) at pixel `at`.
+template <bool kExtras>
+__device__ __forceinline__ PixelUpstream load_upstream(const RasterizeInputs& in, const RasterizeOutputs& out,
+                                                       const RasterizeUpstream& upstream, int64_t at) {
+  PixelUpstream g;
+  const float covered = out.alpha[at];
+  if (upstream.alpha != nullptr) g.alpha = upstream.alpha[at];
+  if (upstream.color != nullptr) {
+    g.color = make_float3(upstream.color[3 * at], upstream.color[3 * at + 1], upstream.color[3 * at + 2]);
+    float3 blended = make_float3(out.color[3 * at], out.color[3 * at + 1], out.color[3 * at + 2]);
+    if (in.background != nullptr) {
+      const float3 b = make_float3(in.background[0], in.background[1], in.background[2]);
+      const float left = 1.0f - covered;
+      blended = make_float3(blended.x - left * b.x, blended.y - left * b.y, blended.z - left * b.z);
+      g.alpha -= g.color.x * b.x + g.color.y * b.y + g.color.z * b.z;
+    }
+    g.behind = g.color.x * blended.x + g.color.y * blended.y + g.color.z * blended.z;
+  }
+  if (kExtras && upstream.depth != nullptr && covered > 0.0f) {
+    const float expected = out.depth[at];
+    g.depth = upstream.depth[at] / covered;
+    g.alpha -= g.depth * expected;
+    g.behind += g.depth * expected * covered;
+  }
+  if (kExtras && upstream.normal != nullptr) {
+    const float length = out.normal_length[at];
+    const float3 n = make_float3(out.normal[3 * at], out.normal[3 * at + 1], out.normal[3 * at + 2]);
+    const float3 d = make_float3(upstream.normal[3 * at], upstream.normal[3 * at + 1], upstream.normal[3 * at + 2]);
+    const float along = d.x * n.x + d.y * n.y + d.z * n.z;
+    // What was blended is parallel to n, to which this gradient is orthogonal: it adds nothing to `behind`.
+    if (length > 1e-20f)
+      g.normal = make_float3((d.x - along * n.x) / length, (d.y - along * n.y) / length, (d.z - along * n.z) / length);
+  }
+  if (kExtras && upstream.features != nullptr)
+    for (int c = 0; c < in.feature_count; ++c)
+      g.behind += upstream.features[at * in.feature_count + c] * out.features[at * in.feature_count + c];
+  if (kExtras && upstream.median_depth != nullptr) g.median_depth = upstream.median_depth[at];
+  g.behind += g.alpha * covered;
+  return g;
+}
+
+// Adds the block's sums of (transmittance left) g over its pixels, the background's gradient.
 __device__ __forceinline__ void add_background(const Pixel& pixel, const PixelUpstream& g, double* gradient) {
   const float left = pixel.inside ? pixel.transmittance : 0.0f;
   const float sums[3] = {warp_sum(left * g.color.x), warp_sum(left * g.color.y), warp_sum(left * g.color.z)};
@@ -166,12 +169,11 @@ __global__ void __launch_bounds__(kTilePixels)
   __shared__ Batch batch;
   const uint32_t tile = blockIdx.y * gridDim.x + blockIdx.x;
   const int lane = threadIdx.x % kWarp;
-  // The row entry whose sum transposing_sum leaves in this lane.
-  const int entry = (lane & 16) / 2 + (lane & 8) / 2 + (lane & 4) / 2 + (lane & 2) / 2;
+  const int entry = lane / 2;  // whose sum transposing_sum leaves in this lane
   Pixel pixel(in.width, in.height);
   const int64_t at = static_cast<int64_t>(pixel.row) * in.width + pixel.column;
   PixelUpstream g;
-  g.load<kExtras>(in, out, upstream, at, pixel.inside);
+  if (pixel.inside) g = load_upstream<kExtras>(in, out, upstream, at);
   const bool with_features = kExtras && upstream.features != nullptr;
   const float* feature_upstream = with_features && pixel.inside ? upstream.features + at * in.feature_count : nullptr;
 
@@ -221,15 +223,15 @@ __global__ void __launch_bounds__(kTilePixels)
         const bool used = kExtras ? entry < kRowUnused : entry < kRowDepth;
         if (lane % 2 == 0 && used && sum != 0.0f) atomicAdd(rows + static_cast<int64_t>(id) * kRowSize + entry, sum);
 
-        if (!with_features || feature_gradient == nullptr) return;
-        for (int first = 0; first < in.feature_count; first += kChannels) {
+        const int channel_end = with_features && feature_gradient != nullptr ? in.feature_count : 0;
+        for (int first = 0; first < channel_end; first += kChannels) {
           float channels[kChannels];
 #pragma unroll
           for (int c = 0; c < kChannels; ++c)
-            channels[c] = active && first + c < in.feature_count ? weight * feature_upstream[first + c] : 0.0f;
+            channels[c] = active && first + c < channel_end ? weight * feature_upstream[first + c] : 0.0f;
           const float total = transposing_sum(channels);
-          if (lane % 2 == 0 && first + entry < in.feature_count && total != 0.0f)
-            atomicAdd(feature_gradient + static_cast<int64_t>(id) * in.feature_count + first + entry, total);
+          if (lane % 2 == 0 && first + entry < channel_end && total != 0.0f)
+            atomicAdd(feature_gradient + static_cast<int64_t>(id) * channel_end + first + entry, total);
         }
       });
   if (background_gradient != nullptr) add_background(pixel, g, background_gradient);
