@@ -8,8 +8,8 @@ from recon.synth.raycast import raycast_scene
 
 @pytest.fixture(scope="session")
 def room():
-    """A textured room corner with boxes and a sphere, three inputs of 160x120 and one held-out view."""
-    return raycast_scene("box_room", views=3, test_views=1, size=(160, 120))
+    """A textured room corner with boxes and a sphere, three inputs of 224x168 and one held-out view."""
+    return raycast_scene("box_room", views=3, test_views=1, size=(224, 168), supersampling=2)
 
 
 @pytest.fixture(scope="session")

@@ -161,7 +161,7 @@ def test_result_is_the_same_for_any_number_of_threads(room, room_depths):
 
 def test_large_photos_are_matched_small_and_brought_back(room, room_depths):
     views = room.scene.train_views
-    settings = StereoSettings(working_pixels=80 * 60)
+    settings = StereoSettings(working_pixels=120 * 90)
     results = estimate_depth(views, settings)
     for view, result, full in zip(views, results, room_depths, strict=True):
         assert result.depth.shape == full.depth.shape
@@ -172,12 +172,11 @@ def test_large_photos_are_matched_small_and_brought_back(room, room_depths):
 
 def test_photos_of_different_sizes(room):
     views = room.scene.train_views
-    small = raycast_scene(
-        "box_room", views=[views[1].camera.resized(120, 90)], size=(120, 90)
-    ).scene.train_views[0]
+    camera = views[1].camera.resized(160, 120)
+    small = raycast_scene("box_room", views=[camera], size=(160, 120), supersampling=2).scene.train_views[0]
     mixed = [views[0], dataclasses.replace(small, name="small.png"), views[2]]
     results = estimate_depth(mixed)
-    assert results[1].depth.shape == (90, 120)
+    assert results[1].depth.shape == (120, 160)
     assert all((result.depth > 0).mean() > 0.4 for result in results)
 
 
@@ -194,7 +193,7 @@ def test_one_photo_is_refused(room):
 
 def test_photos_that_share_nothing_are_refused(room):
     image = room.scene.train_views[0].image
-    cameras = [camera_at([0, 0, 0], [1, 0, 0], (160, 120)), camera_at([0, 5, 0], [-1, 5, 0], (160, 120))]
+    cameras = [camera_at([0, 0, 0], [1, 0, 0], (224, 168)), camera_at([0, 5, 0], [-1, 5, 0], (224, 168))]
     views = [View(f"{i}.png", camera, lambda: Pixels(image)) for i, camera in enumerate(cameras)]
     with pytest.raises(ReconError, match="no two photos that show the same part"):
         estimate_depth(views, bounds=(1.0, 4.0))

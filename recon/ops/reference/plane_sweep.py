@@ -51,7 +51,7 @@ def unpack_colors(pixels: Int32[Tensor, "*S"]) -> tuple[Float[Tensor, "*S 3"], B
 
 
 def project(
-    projection: Float[Tensor, "3 4"], height: int, width: int, inverse_depth: Float[Tensor, "..."]
+    projection: Float[Tensor, "3 4"], height: int, width: int, inverse_depth: Float[Tensor, ...]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return where each pixel's point lies in the source, and its depth there over its own."""
     v, u = torch.meshgrid(

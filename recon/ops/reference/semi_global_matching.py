@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int32, UInt8
+from jaxtyping import Int32, UInt8
 from torch import Tensor
 
 from recon.ops.semi_global_matching import Matching, large_penalties
