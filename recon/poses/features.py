@@ -200,7 +200,7 @@ def _extract(pycolmap, database, pictures, sizes, lens_of, known_focal, settings
 def _match(pycolmap, database: Path, settings: PoseSettings) -> None:
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
-    matching.num_threads = _threads(settings)
+    matching.num_threads = 1  # with more, approximate neighbours differ from run to run
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = settings.seed
     pycolmap.match_exhaustive(database, matching_options=matching, verification_options=verification)
