@@ -126,8 +126,9 @@ def picture_offset(
     share = float(compared.mean())
     if share == 0.0:
         return float("inf"), 0.0, 0.0
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward, backward = flow.calc(target, source, None), flow.calc(source, target, None)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    still = np.zeros((*target.shape, 2), dtype=np.float32)
+    forward, backward = flow.calc(target, source, still.copy()), flow.calc(source, target, still.copy())
     x, y = np.meshgrid(np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32))
     map_x, map_y = x + forward[..., 0], y + forward[..., 1]
     returned = cv2.remap(

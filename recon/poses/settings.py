@@ -19,8 +19,8 @@ class PoseSettings:
             sizes at which the checks' thresholds were measured).
         max_features: most features per photo.
         seed: start of every random sequence.
-        threads: threads for finding features; by default as many as there are cores, at most 4. Matching and mapping
-            always use one, so results do not depend on this number.
+        threads: threads for finding and matching features; by default as many as there are cores, at most 4. Mapping
+            always uses one. Results do not depend on this number.
     """
 
     accept: Accept = "certified"

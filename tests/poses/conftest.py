@@ -1,6 +1,6 @@
 """A rendered room with exact cameras, as unposed photos, and what pose estimation makes of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -19,11 +19,29 @@ from recon.synth.raycast import raycast_scene
 SETTINGS = PoseSettings(max_features=1000, threads=2)
 
 
-def photo(name: str, image: np.ndarray, focal: float | None = None) -> Photo:
+@pytest.fixture(scope="session")
+def settings() -> PoseSettings:
+    """Settings that make an estimation of five small photos take about a second."""
+    return SETTINGS
+
+
+@pytest.fixture(scope="session")
+def photo() -> Callable[..., Photo]:
+    """Make a photo from a picture."""
+    return _photo
+
+
+@pytest.fixture(scope="session")
+def pose_errors() -> Callable[..., tuple[float, float]]:
+    """Compare estimated with true poses: the largest errors over all pairs, in degrees."""
+    return _pose_errors
+
+
+def _photo(name: str, image: np.ndarray, focal: float | None = None) -> Photo:
     return Photo(name, image.shape[1], image.shape[0], focal, lambda: Pixels(image))
 
 
-def pose_errors(found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> tuple[float, float]:
+def _pose_errors(found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> tuple[float, float]:
     """Return the largest errors of relative rotations and of relative translation directions, degrees."""
     rotations, directions = [], []
     for a, b in combinations(found, 2):
@@ -39,7 +57,7 @@ def pose_errors(found: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> t
 def room() -> tuple[list[Photo], dict[str, Camera]]:
     """Five photos of a room corner without poses, 240x180, and their true cameras by name."""
     scene = raycast_scene("box_room", views=5, size=(240, 180), supersampling=1).scene
-    photos = [photo(view.name, view.image) for view in scene.views]
+    photos = [_photo(view.name, view.image) for view in scene.views]
     return photos, {view.name: view.camera for view in scene.views}
 
 

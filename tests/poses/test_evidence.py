@@ -8,7 +8,6 @@ from recon.poses.evidence import gather_evidence
 from recon.poses.focal_test import reprojection_rms, run_focal_test
 from recon.poses.mapping import Model
 from recon.poses.verdict import judge
-from tests.poses.conftest import pose_errors
 
 
 def moved(model: Model, photos: list[int], rotation_degrees: float = 0.0, shift: float = 0.0) -> Model:
@@ -24,7 +23,7 @@ def moved(model: Model, photos: list[int], rotation_degrees: float = 0.0, shift:
     return replace(model, world_to_camera=poses)
 
 
-def test_a_right_model_explains_its_matches(room, room_features, room_model):
+def test_a_right_model_explains_its_matches(room, room_features, room_model, pose_errors):
     evidence = gather_evidence(room_features, room_model)
     truth = {name: camera.world_to_camera for name, camera in room[1].items()}
     found = {room_features.names[photo]: pose for photo, pose in room_model.world_to_camera.items()}
