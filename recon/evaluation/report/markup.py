@@ -54,7 +54,7 @@ def join(children: Iterable[str | Iterable[str | None] | None]) -> Html:
 
 def relative_link(path: Path, folder: Path) -> str:
     """Return the URL of a file relative to the report's folder."""
-    return quote(path.relative_to(folder).as_posix())
+    return quote(path.relative_to(folder).as_posix(), errors="surrogateescape")
 
 
 def embedded(image: Image, *, width: int, quality: int = 86) -> tuple[str, int, int]:
