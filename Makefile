@@ -43,7 +43,7 @@ $(VENV)/.installed: constraints.txt $(SOURCES)
 
 ## dev: build the kernels in place (recon/_core*.so) for the Python on PATH; needs nanobind, cmake and ninja there
 dev:
-	cmake -S . -B build/dev -G Ninja -DRECON_CUDA=$(or $(RECON_CUDA),OFF) -DPython_EXECUTABLE="$$(command -v python)" > /dev/null
+	cmake -S . -B build/dev -G Ninja -DRECON_CUDA=$(or $(RECON_CUDA),OFF) -DRECON_CUDA_EMULATION=ON -DPython_EXECUTABLE="$$(command -v python)" > /dev/null
 	cmake --build build/dev
 	cmake --install build/dev --prefix .
 

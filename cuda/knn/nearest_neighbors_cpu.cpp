@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kLeaf = 16;  // points in a leaf, at most; a multiple of every lane count
 constexpr int64_t kGrain = 64;  // leaves per chunk of work
+// Boxes this much nearer than they compute are still searched: their distance and a point's round differently.
+constexpr float kRounding = 0.99999f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Box {
@@ -35,13 +37,14 @@ struct Box {
     return widest;
   }
 
+  // A lower bound for the points inside.
   float squared_distance(const float* point) const {
     float total = 0.0f;
     for (int axis = 0; axis < 3; ++axis) {
       const float outside = std::max({low[axis] - point[axis], point[axis] - high[axis], 0.0f});
       total += outside * outside;
     }
-    return total;
+    return total * kRounding;
   }
 };
 

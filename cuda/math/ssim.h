@@ -11,10 +11,13 @@ namespace recon::ssim {
 constexpr int kRadius = 5;
 constexpr int kTaps = 2 * kRadius + 1;
 
-// exp(-i^2 / (2 * 1.5^2)) for i = -5..5, normalised to sum 1.
-constexpr float kWindow[kTaps] = {0.00102838008f, 0.00759875814f, 0.0360007721f, 0.10936069f,
-                                  0.213005538f,   0.266011725f,   0.213005538f,  0.10936069f,
-                                  0.0360007721f,  0.00759875814f, 0.00102838008f};
+// exp(-i^2 / (2 * 1.5^2)) for i = -5..5, normalised to sum 1; a constant where `tap` is one.
+RECON_HD constexpr float window(int tap) {
+  constexpr float weights[kTaps] = {0.00102838008f, 0.00759875814f, 0.0360007721f, 0.10936069f,
+                                    0.213005538f,   0.266011725f,   0.213005538f,  0.10936069f,
+                                    0.0360007721f,  0.00759875814f, 0.00102838008f};
+  return weights[tap];
+}
 
 constexpr float kC1 = 0.01f * 0.01f;  // for values in [0, 1]
 constexpr float kC2 = 0.03f * 0.03f;

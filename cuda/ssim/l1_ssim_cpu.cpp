@@ -15,7 +15,7 @@ namespace {
 
 using ssim::kRadius;
 using ssim::kTaps;
-using ssim::kWindow;
+using ssim::window;
 
 // Output rows per vertical pass: as many as their sums fit in registers.
 constexpr int kRows = kLanes == 16 ? 4 : 2;
@@ -56,7 +56,7 @@ RECON_INLINE void accumulate(int j, const f32 (&value)[maps], f32 (&sums)[maps][
   for (int row = 0; row < kRows; ++row) {
     const int tap = j - row;
     if (tap < 0 || tap >= kTaps) continue;
-    for (int map = 0; map < maps; ++map) sums[map][row] += value[map] * kWindow[tap];
+    for (int map = 0; map < maps; ++map) sums[map][row] += value[map] * window(tap);
   }
 }
 
@@ -80,9 +80,9 @@ RECON_INLINE void filter_columns(int64_t first_row, int64_t height, int64_t widt
 }
 
 RECON_INLINE f32 filter_row(const float* center, int64_t step) {
-  f32 total = load(center - kRadius * step) * kWindow[0];
+  f32 total = load(center - kRadius * step) * window(0);
 #pragma GCC unroll 10
-  for (int tap = 1; tap < kTaps; ++tap) total += load(center + (tap - kRadius) * step) * kWindow[tap];
+  for (int tap = 1; tap < kTaps; ++tap) total += load(center + (tap - kRadius) * step) * window(tap);
   return total;
 }
 

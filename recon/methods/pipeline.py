@@ -53,7 +53,7 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
     phases.end("stereo")
     say(f"stereo found {len(inputs.points.positions)} points in {phases.seconds['stereo']:.1f} s")
 
-    trainer = _method(settings.method).compose(inputs, settings.method_config, settings.seed, device)
+    trainer = method_module(settings.method).compose(inputs, settings.method_config, settings.seed, device)
     train(trainer, run, settings, resume=options.resume)
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
     write_splats(run.splat_file, gaussians)
@@ -102,7 +102,7 @@ def _read_settings(run: RunFolder) -> RunSettings:
     return from_plain(RunSettings, config, str(run.config_file))
 
 
-def _method(name: str):
+def method_module(name: str):
     if name not in METHODS:
         raise ReconError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
     return import_module(METHODS[name][0])

@@ -68,18 +68,16 @@ def adam_step(
         first_moment.detach().view(rows),
         second_moment.detach().view(rows),
         visible,
-        _scalar(step, parameter),
-        _scalar(learning_rate, parameter),
+        _scalar(step, parameter.device),
+        _scalar(learning_rate, parameter.device),
         beta1,
         beta2,
         epsilon,
     )
 
 
-def _scalar(value: float | Tensor, like: Tensor) -> float | Tensor:
-    """Return a plain number for the CPU kernels and a float32 scalar on the device for the CUDA kernels."""
-    if like.device.type == "cpu":
-        return float(value)
-    if isinstance(value, Tensor):
-        return value.to(like.device, torch.float32)
-    return torch.full((), value, dtype=torch.float32, device=like.device)
+def _scalar(value: float | Tensor, device: torch.device) -> float | Tensor:
+    """Return a plain number, or for the CUDA kernels the tensor as it is, so that nothing waits for its value."""
+    if isinstance(value, Tensor) and device.type != "cpu":
+        return value.detach().to(device, torch.float32).reshape(())
+    return float(value)

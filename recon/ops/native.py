@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,8 @@ from recon.errors import ReconError
 def call(name: str, *arguments: Any) -> Any:
     """Call the kernel `name` on the device of its first tensor argument.
 
-    Tensors must be detached and contiguous. CUDA kernels run on the current stream of that device, which they
-    get as a last argument, and never wait for the host.
+    Tensors must be detached and contiguous. CUDA kernels run on the current stream of that device and never wait
+    for the host.
 
     Raises:
         ReconError: when the tensors are on another kind of device, or the kernels for theirs cannot be used.
@@ -24,10 +25,9 @@ def call(name: str, *arguments: Any) -> Any:
 
     device = next(argument.device for argument in arguments if isinstance(argument, torch.Tensor))
     if device.type == "cpu":
-        return getattr(core(), name)(*arguments)
+        return _call_core(name, arguments)
     if device.type == "cuda":
-        with torch.cuda.device(device):
-            return getattr(cuda(), name)(*arguments, torch.cuda.current_stream(device).cuda_stream)
+        return _call_cuda(name, arguments, device)
     raise ReconError(
         f"The kernel {name} runs on cpu and cuda tensors, but got tensors on {device}; move them with .to('cpu')."
     )
@@ -101,6 +101,20 @@ def set_threads(count: int) -> None:
     if count < 1:
         raise ReconError(f"the number of threads must be at least 1, got {count}")
     core().set_thread_count(count)
+
+
+def _call_core(name: str, arguments: Sequence) -> Any:
+    return getattr(core(), name)(*arguments)
+
+
+def _call_cuda(name: str, arguments: Sequence, device: Any) -> Any:
+    import torch
+
+    def scratch(size: int) -> torch.Tensor:
+        return torch.empty(size, dtype=torch.uint8, device=device)
+
+    with torch.cuda.device(device):
+        return getattr(cuda(), name)(*arguments, torch.cuda.current_stream(device).cuda_stream, scratch)
 
 
 @functools.cache

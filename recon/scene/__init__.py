@@ -2,6 +2,7 @@
 
 from recon.scene.camera import Camera
 from recon.scene.photo import Photo, PhotoSet
+from recon.scene.quaternion import quaternion_to_rotation, rotation_to_quaternion
 from recon.scene.rigid import (
     camera_center,
     invert_rigid,
@@ -23,5 +24,7 @@ __all__ = [
     "camera_center",
     "invert_rigid",
     "look_at",
+    "quaternion_to_rotation",
     "rotation_angle",
+    "rotation_to_quaternion",
 ]

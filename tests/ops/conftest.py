@@ -1,9 +1,13 @@
 """What tests of kernels share."""
 
+import contextlib
+import functools
+
 import pytest
 import torch
 
 from recon import _core
+from recon.ops import native
 
 
 @pytest.fixture(autouse=True)
@@ -22,3 +26,36 @@ def use_instruction_set():
 
     yield use
     _core.set_instruction_set(before)
+
+
+@pytest.fixture(
+    params=["first to last thread", "last to first thread", pytest.param("gpu", marks=pytest.mark.gpu)]
+)
+def cuda_kernels(request):
+    """Return a context manager that gives a device whose tensors the CUDA kernels take.
+
+    Without a GPU that is the CPU, where the kernels are run thread by thread by their emulation, in two orders.
+    """
+    if request.param == "gpu":
+        problem = native.device_info().cuda_problem
+        if problem is not None:
+            pytest.skip(problem)
+        return lambda: contextlib.nullcontext(torch.device("cuda"))
+    emulated = pytest.importorskip("recon._cuda_emulated", reason="built by `make dev` only")
+    return functools.partial(_emulation, emulated, request.param == "last to first thread")
+
+
+@contextlib.contextmanager
+def _emulation(emulated, descending):
+    def call(name, arguments):
+        return getattr(emulated, name)(
+            *arguments, 0, lambda size: torch.full((size,), 0xFF, dtype=torch.uint8)
+        )
+
+    emulated.set_descending(descending)
+    before = native._call_core
+    native._call_core = call
+    try:
+        yield torch.device("cpu")
+    finally:
+        native._call_core = before
