@@ -1,6 +1,8 @@
 """Cameras, views and scenes: the types every other part of the library speaks."""
 
 from recon.scene.camera import Camera
+from recon.scene.photo import Photo, PhotoSet
+from recon.scene.quaternion import quaternion_to_rotation, rotation_to_quaternion
 from recon.scene.rigid import (
     camera_center,
     invert_rigid,
@@ -12,6 +14,8 @@ from recon.scene.view import Pixels, View
 
 __all__ = [
     "Camera",
+    "Photo",
+    "PhotoSet",
     "Pixels",
     "PoseStatus",
     "Scene",
@@ -20,5 +24,7 @@ __all__ = [
     "camera_center",
     "invert_rigid",
     "look_at",
+    "quaternion_to_rotation",
     "rotation_angle",
+    "rotation_to_quaternion",
 ]

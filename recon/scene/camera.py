@@ -79,7 +79,13 @@ class Camera:
         """Return the same camera for its picture resampled to width x height."""
         sx, sy = width / self.width, height / self.height
         return replace(
-            self, fx=self.fx * sx, fy=self.fy * sy, cx=self.cx * sx, cy=self.cy * sy, width=width, height=height
+            self,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=self.cx * sx,
+            cy=self.cy * sy,
+            width=width,
+            height=height,
         )
 
     def moved(self, world_to_camera: Float[ndarray, "4 4"]) -> "Camera":
@@ -111,7 +117,9 @@ class Camera:
 
 def _check_pose(pose: ndarray) -> None:
     if pose.shape != (4, 4) or not np.isfinite(pose).all():
-        raise ReconError(f"a camera pose must be a finite 4x4 matrix, got shape {pose.shape} or NaN or infinite values")
+        raise ReconError(
+            f"a camera pose must be a finite 4x4 matrix, got shape {pose.shape} or NaN or infinite values"
+        )
     rotation = pose[:3, :3]
     if np.abs(rotation @ rotation.T - np.eye(3)).max() > 1e-3 or np.linalg.det(rotation) < 0:
         raise ReconError(

@@ -38,11 +38,13 @@ class View:
         name: the photo's file name, unique within a scene.
         camera: matches the size of the loaded picture.
         load: decodes the photo; called at most once.
+        withheld: the picture is not among the files (a benchmark's hidden test view); there is only a camera.
     """
 
     name: str
     camera: Camera
     load: Callable[[], Pixels] = field(repr=False)
+    withheld: bool = False
 
     @cached_property
     def pixels(self) -> Pixels:

@@ -28,7 +28,7 @@ class Gaussians:
     means: Float[Tensor, "N 3"]
     log_scales: Float[Tensor, "N 3"]
     quaternions: Float[Tensor, "N 4"]
-    opacity_logits: Float[Tensor, "N"]
+    opacity_logits: Float[Tensor, N]
     sh: Float[Tensor, "N K 3"]
 
     def __post_init__(self) -> None:
@@ -38,7 +38,12 @@ class Gaussians:
             got = tuple(getattr(self, name).shape)
             if got != shape:
                 raise ValueError(f"Gaussians.{name}: expected shape {shape}, got {got}")
-        if self.sh.shape[0] != n or self.sh.ndim != 3 or self.sh.shape[2] != 3 or self.sh.shape[1] not in (1, 4, 9, 16):
+        if (
+            self.sh.shape[0] != n
+            or self.sh.ndim != 3
+            or self.sh.shape[2] != 3
+            or self.sh.shape[1] not in (1, 4, 9, 16)
+        ):
             raise ValueError(f"Gaussians.sh: expected shape ({n}, 1|4|9|16, 3), got {tuple(self.sh.shape)}")
 
     def __len__(self) -> int:
@@ -53,7 +58,7 @@ class Gaussians:
         return self.log_scales.exp()
 
     @property
-    def opacities(self) -> Float[Tensor, "N"]:
+    def opacities(self) -> Float[Tensor, N]:
         return self.opacity_logits.sigmoid()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -76,4 +81,6 @@ class Gaussians:
 
     @staticmethod
     def concatenate(parts: list[Gaussians]) -> Gaussians:
-        return Gaussians(**{name: torch.cat([part.tensors()[name] for part in parts]) for name in parts[0].tensors()})
+        return Gaussians(
+            **{name: torch.cat([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
+        )

@@ -1,0 +1,173 @@
+"""Few-view quality on real captures: methods and single changes to them, over several seeds.
+
+    RECON_DATA=… python benchmarks/few_view.py fern --views 3 --rungs splat-random,splat-stereo,quality --seeds 3
+
+A rung is a method with settings laid over its preset; `RUNGS` lists them. Stereo runs once per scene, because it is the
+same for all rungs and seeds; its time is reported apart. Each finished run is appended to --out as a JSON line, and runs
+that are already there are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from recon.config import from_plain, merged, parse_overrides, to_plain
+from recon.datasets import open_scene
+from recon.evaluation import Rendered, evaluate_views
+from recon.methods.options import METHODS, ReconstructOptions, resolve
+from recon.methods.pipeline import method_module
+from recon.methods.stereo_inputs import stereo_inputs
+from recon.splats.render import render
+
+SCENES = {
+    "fern": {"folder": "llff/fern", "protocol": "llff"},
+    "scan65": {"folder": "spare", "protocol": "spare"},
+    "fox": {"folder": "fox"},
+    "lego": {"folder": "lego_400", "protocol": "blender"},
+}
+
+OFF = {
+    "dropout": ["dropout.end_rate=0", "dropout.start_rate=0"],
+    "decay": ["opacity_remaining=1.0"],
+    "virtual": ["virtual.count=0", "train.virtual_every=0"],
+    "depth": ["depth.weight=0.0"],
+}
+PLAIN = [setting for settings in OFF.values() for setting in settings]
+
+
+def without(name: str) -> list[str]:
+    return [setting for other, settings in OFF.items() if other != name for setting in settings]
+
+
+RUNGS: dict[str, tuple[str, list[str]]] = {
+    "splat-random": ("splat", ["initial.kind=random"]),
+    "splat-stereo": ("splat", []),
+    "quality-plain": ("quality", PLAIN),
+    **{f"plus-{name}": ("quality", without(name)) for name in OFF},
+    **{f"minus-{name}": ("quality", settings) for name, settings in OFF.items()},
+    "quality": ("quality", []),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("scene", choices=SCENES)
+    parser.add_argument("--views", type=int, default=3)
+    parser.add_argument("--rungs", default="splat-random,splat-stereo,quality")
+    parser.add_argument("--preset", default="standard")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--max-size", type=int)
+    parser.add_argument("--set", nargs="*", default=[], help="settings laid over every rung")
+    parser.add_argument("--label", default="", help="suffix of the rungs' names, for --set")
+    parser.add_argument("--out", type=Path, default=Path("runs/few_view.jsonl"))
+    arguments = parser.parse_args()
+
+    place = SCENES[arguments.scene]
+    scene = open_scene(
+        Path(os.environ["RECON_DATA"]) / place["folder"],
+        protocol=place.get("protocol"),
+        views=arguments.views,
+        max_size=arguments.max_size,
+    )
+    done = _finished(arguments.out)
+    settings = resolve(ReconstructOptions(photos=Path("."), output=Path("."), preset=arguments.preset))
+    started = time.perf_counter()
+    inputs = stereo_inputs(
+        scene.train_views, settings.stereo_config, bounds=scene.bounds, background=scene.background
+    )
+    print(f"train {scene.train}, test {scene.test}; stereo {time.perf_counter() - started:.1f} s", flush=True)
+    for seed in range(arguments.seeds):
+        for rung in arguments.rungs.split(","):
+            key = [
+                arguments.scene,
+                arguments.views,
+                arguments.preset,
+                arguments.max_size,
+                rung + arguments.label,
+                seed,
+            ]
+            if json.dumps(key) in done:
+                continue
+            row = _run(scene, inputs, rung, arguments, seed)
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            with open(arguments.out, "a") as file:
+                file.write(json.dumps({"key": key, "date": date.today().isoformat(), **row}) + "\n")
+            print(
+                rung + arguments.label, seed, {k: v for k, v in row.items() if k != "per_image"}, flush=True
+            )
+    _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
+
+
+def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
+    method, assignments = RUNGS[rung]
+    resolved = resolve(
+        ReconstructOptions(
+            photos=Path("."), output=Path("."), method=method, preset=arguments.preset, device="cpu"
+        )
+    )
+    config_class = type(resolved.method_config)
+    plain = merged(to_plain(resolved.method_config), parse_overrides([*assignments, *arguments.set]))
+    trainer = method_module(method).compose(
+        inputs, from_plain(config_class, plain), seed, torch.device("cpu")
+    )
+    start = trainer.gaussians.gaussians.detach()
+    started = time.perf_counter()
+    trainer.run()
+    seconds = time.perf_counter() - started
+    background = None if scene.background is None else torch.tensor(scene.background)
+
+    def measure(gaussians) -> dict:
+        return evaluate_views(
+            scene.test_views, lambda camera: Rendered(render(gaussians, camera, background=background).color)
+        )
+
+    metrics = measure(trainer.gaussians.gaussians.detach())
+    kept = {name: metrics.mean.get(name) for name in ("psnr", "ssim", "psnr_masked", "gradient_error")}
+    return {
+        **{name: round(value, 4) for name, value in kept.items() if value is not None},
+        "start_psnr": round(measure(start).mean["psnr"], 2),
+        "seconds": round(seconds, 1),
+        "gaussians": len(trainer.gaussians),
+        "start_gaussians": len(start),
+        "iterations": trainer.iteration,
+    }
+
+
+def _finished(path: Path) -> set[str]:
+    return (
+        {json.dumps(json.loads(line)["key"]) for line in path.read_text().splitlines()}
+        if path.exists()
+        else set()
+    )
+
+
+def _print_table(path: Path, case: list) -> None:
+    rows: dict[str, list[dict]] = {}
+    for line in path.read_text().splitlines():
+        row = json.loads(line)
+        if row["key"][:4] == case:
+            rows.setdefault(row["key"][4], []).append(row)
+    print("| rung | PSNR | SSIM | masked PSNR | seconds | Gaussians | seeds |\n|---|---|---|---|---|---|---|")
+    for rung, runs in rows.items():
+        cells = []
+        for name in ("psnr", "ssim", "psnr_masked"):
+            values = [run[name] for run in runs if name in run]
+            cells.append(
+                f"{np.mean(values):.3f} ± {np.std(values, ddof=len(values) > 1):.3f}" if values else "–"
+            )
+        seconds, count = (np.mean([run[name] for run in runs]) for name in ("seconds", "gaussians"))
+        print(f"| {rung} | {' | '.join(cells)} | {seconds:.0f} | {count:.0f} | {len(runs)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""The `recon` program."""
+
+from __future__ import annotations
+
+import sys
+
+from recon.errors import ReconError
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; a user's mistake ends in a sentence on standard error and exit status 2."""
+    import tyro
+
+    from recon.cli.doctor import doctor
+    from recon.cli.evaluate import evaluate
+    from recon.cli.export import export
+    from recon.cli.models import models
+    from recon.cli.reconstruct import reconstruct
+    from recon.cli.synth import synth
+
+    commands = {
+        "reconstruct": reconstruct,
+        "evaluate": evaluate,
+        "export": export,
+        "synth": synth,
+        "models": models,
+        "doctor": doctor,
+    }
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            commands, prog="recon", description="Turn a few photos into a 3D scene.", args=arguments
+        )
+    except ReconError as error:
+        print(f"recon: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("recon: interrupted; continue a reconstruction with --resume", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

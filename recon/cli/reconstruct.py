@@ -1,0 +1,72 @@
+"""`recon reconstruct`: photos in, run folder out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+
+def reconstruct(
+    photos: Positional[Path],
+    /,
+    output: Annotated[Path, arg(aliases=["-o"])],
+    method: str = "quality",
+    preset: Literal["quick", "standard", "full"] = "standard",
+    poses: Literal["auto", "given", "estimate", "uncertified"] = "auto",
+    focal_mm: float | None = None,
+    protocol: Literal["llff", "dtu", "spare", "blender"] | None = None,
+    split: Path | None = None,
+    views: int | None = None,
+    max_size: int | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    seed: int = 0,
+    set: tuple[str, ...] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Reconstruct a 3D scene from a few photos.
+
+    Writes a run folder: the splat, cameras, pictures, depth, metrics.json and report.html.
+
+    Args:
+        photos: folder of photos, or a data set in COLMAP, transforms.json, LLFF, DTU/IDR, SpaRe or Blender layout.
+        output: folder for the run; never overwritten without --overwrite.
+        method: `quality` (best few-view splats without weights) or `splat` (plain 3D Gaussian splatting).
+        preset: how much time to spend.
+        poses: `auto` takes poses that come with the photos and estimates them otherwise; `uncertified` goes on with
+            poses that could not be verified and marks the result so.
+        focal_mm: the lens's 35 mm equivalent focal length, for photos without EXIF.
+        protocol: choose input and held-out views by a benchmark's rule.
+        split: JSON file {"train": [names], "test": [names]}.
+        views: number of input views, where a protocol leaves the choice.
+        max_size: longest side of the pictures to work on, in pixels; chosen by the preset for photos.
+        device: where to compute.
+        seed: seed of everything random.
+        set: settings of the method, such as train.iterations=500; config.yaml of a run lists them all.
+        resume: continue a run that was interrupted.
+        overwrite: replace an existing run folder.
+    """
+    from recon.methods.options import ReconstructOptions
+    from recon.methods.pipeline import reconstruct as run
+
+    run(
+        ReconstructOptions(
+            photos=photos,
+            output=output,
+            method=method,
+            preset=preset,
+            poses=poses,
+            focal_mm=focal_mm,
+            protocol=protocol,
+            split=split,
+            views=views,
+            max_size=max_size,
+            device=device,
+            seed=seed,
+            settings=set,
+            resume=resume,
+            overwrite=overwrite,
+        )
+    )

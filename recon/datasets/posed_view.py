@@ -1,0 +1,128 @@
+"""Turn a picture file and the camera that its data set states into a `View`."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from recon.datasets.decode import PictureHeader, decode, read_header, shown
+from recon.datasets.resize import PictureSize, area_average
+from recon.datasets.undistort import NO_DISTORTION, Distortion, undistort
+from recon.errors import ReconError
+from recon.scene import Camera, Pixels, View
+
+WHITE = (1.0, 1.0, 1.0)
+
+
+def posed_view(
+    name: str,
+    path: Path,
+    camera: Camera,
+    size: PictureSize,
+    *,
+    distortion: Distortion = NO_DISTORTION,
+    mask: Path | None = None,
+    background: tuple[float, float, float] = WHITE,
+) -> View:
+    """Return a view whose file is opened here for its header only, and decoded when its pixels are asked for.
+
+    Args:
+        camera: as the data set states it, for any size of the same picture: it is scaled to the file's actual size
+            and then to the size asked for.
+        distortion: of the lens, removed at loading.
+        mask: picture file, bright on the object; without one, a transparent picture's alpha is the mask.
+        background: sRGB colour put behind transparent pixels.
+
+    Raises:
+        ReconError: when the file is no readable picture, or its shape is not the one the camera is for.
+    """
+    header = read_header(path)
+    upright = _camera_is_upright(header, camera)
+    width, height = header.upright_size if upright else (header.width, header.height)
+    if abs(width * camera.height - height * camera.width) > 0.01 * width * camera.height:
+        raise ReconError(
+            f"{shown(path.name)} is {width}x{height}, but its camera is for a picture of "
+            f"{camera.width}x{camera.height}, which has another shape: use the pictures that the cameras belong to"
+        )
+    stored = camera.resized(width, height)
+    target = size.of(width, height)
+
+    def load() -> Pixels:
+        return load_pixels(
+            path,
+            target,
+            upright=upright,
+            stored=stored,
+            distortion=distortion,
+            mask=mask,
+            background=background,
+        )
+
+    return View(name, stored.resized(*target), load)
+
+
+def withheld_view(name: str, camera: Camera, size: PictureSize) -> View:
+    """Return a view that has a camera but no picture, such as a benchmark's hidden test view."""
+
+    def load() -> Pixels:
+        raise ReconError(
+            f"the picture of {name} is not among the files: this view can be rendered, but not compared"
+        )
+
+    return View(name, camera.resized(*size.of(camera.width, camera.height)), load, withheld=True)
+
+
+def load_pixels(
+    path: Path,
+    size: tuple[int, int],
+    *,
+    upright: bool,
+    stored: Camera | None = None,
+    distortion: Distortion = NO_DISTORTION,
+    mask: Path | None = None,
+    background: tuple[float, float, float] = WHITE,
+) -> Pixels:
+    """Decode a picture, put a background behind it, remove distortion, and shrink it, in this order.
+
+    Args:
+        size: (width, height) of the result.
+        stored: camera for the picture as stored; needed to undistort.
+    """
+    picture = decode(path, upright=upright)
+    color, coverage = picture.color, picture.alpha
+    if coverage is not None:
+        color = color * coverage[:, :, None] + np.asarray(background, np.float32) * (1 - coverage[:, :, None])
+    if mask is not None:
+        coverage = _mask_coverage(mask, color.shape[1], color.shape[0], upright)
+    valid = None
+    if stored is not None and not distortion.is_none:
+        color, valid = undistort(color, stored, distortion)
+        if coverage is not None:
+            coverage, _ = undistort(coverage, stored, distortion)
+    return Pixels(
+        image=np.ascontiguousarray(area_average(color, *size), dtype=np.float32),
+        mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
+        valid=None if valid is None else _fully_covered(valid, size),
+    )
+
+
+def _camera_is_upright(header: PictureHeader, camera: Camera) -> bool:
+    """Tell whether the camera is for the picture turned upright by EXIF; most tools use it as stored."""
+    if not header.turned:
+        return False
+    return (camera.width > camera.height) != (header.width > header.height)
+
+
+def _mask_coverage(path: Path, width: int, height: int, upright: bool) -> Float[ndarray, "H W"]:
+    picture = decode(path, upright=upright)
+    coverage = picture.color.mean(axis=2)
+    if coverage.shape != (height, width):
+        raise ReconError(
+            f"mask {shown(path.name)} is {coverage.shape[1]}x{coverage.shape[0]}, but its picture is {width}x{height}"
+        )
+    return coverage.astype(np.float32)
+
+
+def _fully_covered(valid: Bool[ndarray, "H W"], size: tuple[int, int]) -> Bool[ndarray, "h w"]:
+    return area_average(valid.astype(np.float32), *size) > 1 - 1e-4

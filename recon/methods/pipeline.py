@@ -1,0 +1,125 @@
+"""The main job: photos in, a run folder with a splat, measurements and a report out."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from recon import __version__
+from recon.config import config_hash, from_plain, to_plain
+from recon.errors import ReconError
+from recon.methods.open_inputs import open_inputs
+from recon.methods.options import METHODS, ReconstructOptions, RunSettings, resolve
+from recon.methods.results import write_cameras, write_results
+from recon.methods.run_training import train
+from recon.methods.stereo_inputs import stereo_inputs
+from recon.run_folder import Phases, RunFolder
+from recon.splats.formats import read_splats, write_splats
+
+
+def reconstruct(options: ReconstructOptions) -> RunFolder:
+    """Reconstruct a scene from photos and measure it on the held-out ones.
+
+    Raises:
+        ReconError: for any problem with the photos, their poses, the settings or the output folder.
+    """
+    run, settings = _open_run(options)
+    if options.resume and run.metrics_file.exists():
+        say(f"{run.path} is finished already; its report is {run.report_file}")
+        return run
+    phases = Phases(run)
+    device = torch.device(settings.device)
+
+    phases.start()
+    scene = open_inputs(settings, run)
+    if len(scene.train) < 2:
+        raise ReconError(
+            f"{settings.photos} gives {len(scene.train)} input photo; depth needs at least two from different places"
+        )
+    write_cameras(run, scene)
+    phases.end("poses")
+    for warning in scene.warnings:
+        run.log("warning", text=warning)
+    say(f"{len(scene.train)} input views, {len(scene.test)} held out; poses {scene.poses}")
+
+    inputs = stereo_inputs(
+        scene.train_views, settings.stereo_config, bounds=scene.bounds, background=scene.background
+    )
+    phases.end("stereo")
+    say(f"stereo found {len(inputs.points.positions)} points in {phases.seconds['stereo']:.1f} s")
+
+    trainer = method_module(settings.method).compose(inputs, settings.method_config, settings.seed, device)
+    train(trainer, run, settings, resume=options.resume)
+    gaussians = trainer.gaussians.gaussians.detach().to("cpu")
+    write_splats(run.splat_file, gaussians)
+    phases.end("train", seconds=trainer.seconds)
+
+    write_results(run, scene, inputs, gaussians, _facts(settings, phases, trainer.iteration, len(gaussians)), phases)
+    say(f"report: {run.report_file}")
+    return run
+
+
+def evaluate(path: Path) -> RunFolder:
+    """Measure a finished run again from its splat and the photos it names."""
+    run = RunFolder.open(path)
+    settings = _read_settings(run)
+    if not run.splat_file.exists():
+        raise ReconError(f"{path} has no splat.ply: the run did not finish; continue it with --resume")
+    old = run.read_metrics() if run.metrics_file.exists() else {}
+    scene = open_inputs(settings, run)
+    gaussians = read_splats(run.splat_file)
+    phases = Phases(run)
+    phases.seconds = dict(old.get("seconds", {}))
+    facts = _facts(settings, phases, old.get("iterations", 0), len(gaussians))
+    write_results(run, scene, None, gaussians, facts, phases)
+    say(f"report: {run.report_file}")
+    return run
+
+
+def say(text: str) -> None:
+    """Tell the person at the keyboard how far things are."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _open_run(options: ReconstructOptions) -> tuple[RunFolder, RunSettings]:
+    if options.resume:
+        run = RunFolder.open(options.output)
+        return run, _read_settings(run)
+    settings = resolve(options)
+    run = RunFolder.create(options.output, overwrite=options.overwrite)
+    run.write_config({"version": __version__, **to_plain(settings)})
+    return run, settings
+
+
+def _read_settings(run: RunFolder) -> RunSettings:
+    config = run.read_config()
+    config.pop("version", None)
+    return from_plain(RunSettings, config, str(run.config_file))
+
+
+def method_module(name: str):
+    if name not in METHODS:
+        raise ReconError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
+    return import_module(METHODS[name][0])
+
+
+def _facts(settings: RunSettings, phases: Phases, iterations: int, gaussians: int) -> dict:
+    """Return what metrics.json says of a run beside its measurements."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "method": settings.method,
+        "preset": settings.preset,
+        "seed": settings.seed,
+        "device": settings.device,
+        "seconds": {name: round(value, 3) for name, value in phases.seconds.items()},
+        "iterations": iterations,
+        "gaussians": gaussians,
+        "peak_memory_mb": round(peak / (1 << 20 if platform.system() == "Darwin" else 1 << 10), 1),
+        "version": __version__,
+        "config_hash": config_hash(settings),
+    }

@@ -1,0 +1,95 @@
+"""`quality`: the best few-view splats that need no downloaded weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from recon.losses import DepthTerm, PhotometricTerm
+from recon.methods.initialize import InitialSettings, initial_gaussians
+from recon.methods.inputs import Inputs
+from recon.methods.virtual_views import VirtualViewSettings, virtual_views
+from recon.train import OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
+from recon.train.camera_refinement import CameraRefinement, CameraRefinementSettings
+from recon.train.memory import gaussian_limit
+from recon.train.rules import (
+    DensityControl,
+    DensitySettings,
+    DropoutSettings,
+    GuidedDropout,
+    OpacityDecay,
+)
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """Stereo initialisation and the regularisers that were measured to pay."""
+
+    initial: InitialSettings = field(default_factory=InitialSettings)
+    """The Gaussians that the training starts from."""
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(sh_degree=1))
+    """Length, step sizes, degrees."""
+    density: DensitySettings = field(default_factory=DensitySettings)
+    """Growth and pruning."""
+    dropout: DropoutSettings = field(default_factory=DropoutSettings)
+    """Depth-and-density guided dropout."""
+    virtual: VirtualViewSettings = field(default_factory=VirtualViewSettings)
+    """Forward-warped virtual views."""
+    depth: DepthTerm = field(default_factory=DepthTerm)
+    """Pull towards the stereo depth where it is trusted."""
+    photometric: PhotometricTerm = field(default_factory=PhotometricTerm)
+    """Colour loss for photos and virtual views."""
+    cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
+    """Joint refinement of the cameras."""
+    opacity_remaining: float = 0.01
+    """What the opacity of an unsupported Gaussian decays to over the training; 1 for no decay."""
+
+
+def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.device) -> Trainer:
+    """Put `quality` together.
+
+    1. One Gaussian per pixel that stereo trusts, as wide as the pixel's footprint.
+    2. Colour loss on the photos; every third step on a forward-warped virtual view instead, where it is covered.
+    3. Pull towards the stereo depth in the confident mask.
+    4. Dropout that prefers near and dense Gaussians; steady opacity decay; absolute-gradient densification.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    start = initial_gaussians(inputs, config.initial, config.train.sh_degree, generator)
+    gaussians = OptimizedGaussians(start.to(device), config.train.rates, inputs.pixel_size)
+    photos = [
+        training_view(
+            view,
+            depth=torch.as_tensor(depth.depth),
+            depth_weight=torch.as_tensor(depth.confidence),
+            device=device,
+        )
+        for view, depth in zip(inputs.views, inputs.depths, strict=True)
+    ]
+    warped = virtual_views(
+        inputs.views,
+        [depth.depth for depth in inputs.depths],
+        [depth.confidence for depth in inputs.depths],
+        config.virtual,
+        seed,
+        device,
+    )
+
+    rules: list = [
+        DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
+    ]
+    if config.opacity_remaining < 1:
+        rules.append(OpacityDecay(config.opacity_remaining))
+    return Trainer(
+        gaussians,
+        ViewSampler(photos, generator, virtual=warped, virtual_every=config.train.virtual_every),
+        config.train,
+        terms=[config.photometric, config.depth],
+        rules=rules,
+        dropout=GuidedDropout(config.dropout) if config.dropout.end_rate > 0 else None,
+        cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
+        if config.cameras.enabled
+        else None,
+        background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
+        generator=generator,
+    )

@@ -1,0 +1,69 @@
+"""Writing what a run leaves behind: cameras, pictures, measurements, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from recon.methods.inputs import Inputs
+from recon.run_folder import Phases, RunFolder
+from recon.scene import Scene, View
+from recon.splats import Gaussians
+from recon.splats.render import render
+
+
+def write_cameras(run: RunFolder, scene: Scene) -> None:
+    """Write cameras.json in nerfstudio's transforms layout."""
+    from recon.datasets import write_transforms
+
+    write_transforms(run.cameras_file, scene)
+
+
+def write_results(
+    run: RunFolder, scene: Scene, inputs: Inputs | None, gaussians: Gaussians, facts: dict[str, Any], phases: Phases
+) -> None:
+    """Render and measure all views, then write pictures, metrics.json and report.html.
+
+    Args:
+        inputs: the stereo results, whose pictures are written too; None when only measuring again.
+        facts: what metrics.json says beside the measurements.
+    """
+    from recon.evaluation import Rendered, evaluate_views, load_metric_networks, write_report
+    from recon.export.pictures import write_confidence, write_depth, write_image
+
+    background = None if scene.background is None else torch.tensor(scene.background)
+    networks = load_metric_networks()
+
+    def draw(camera) -> Rendered:
+        picture = render(gaussians, camera, outputs=("color", "depth"), background=background)
+        return Rendered(picture.color, picture.depth)
+
+    def writer(kind: str):
+        def write(view: View, rendered: Rendered) -> None:
+            write_image(run.path / "renders" / kind / f"{view.name}.png", rendered.image)
+            write_image(run.path / "truth" / kind / f"{view.name}.png", view.image)
+            write_depth(run.path / "depth" / f"{view.name}.png", rendered.depth)
+
+        return write
+
+    test = evaluate_views(scene.test_views, draw, lpips=networks, on_view=writer("test"))
+    train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=writer("train"))
+    if inputs is not None:
+        for view, depth in zip(inputs.views, inputs.depths, strict=True):
+            write_depth(run.path / "depth" / f"{view.name}_stereo.png", depth.depth)
+            write_confidence(run.path / "depth" / f"{view.name}_confidence.png", depth.confidence)
+    phases.end("evaluate")
+    facts["seconds"]["evaluate"] = round(phases.seconds["evaluate"], 3)
+    facts["seconds"]["total"] = round(sum(phases.seconds.values()), 3)
+    run.write_metrics(
+        {
+            **facts,
+            "poses": scene.poses,
+            "train": list(scene.train),
+            "test": test.to_json(),
+            "train_views": train.to_json(),
+            "warnings": list(scene.warnings),
+        }
+    )
+    write_report(run.path)

@@ -1,0 +1,64 @@
+"""A photo at the size at which it is matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from numpy import ndarray
+
+from recon.scene import Camera, View
+
+MARGIN_EROSION = 3
+"""Pixels dropped along invalid margins: the radius of the largest matching window, so that none touches a margin.
+Undistorted photos' black margins match one another perfectly and would give confident wrong depth."""
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingView:
+    """A photo resampled for matching.
+
+    Attributes:
+        name: the photo's name.
+        camera: for the resampled picture.
+        image: [h, w, 3] float32 sRGB in [0, 1].
+        valid: [h, w] bool, pixels that may be matched.
+    """
+
+    name: str
+    camera: Camera
+    image: Float[ndarray, "h w 3"]
+    valid: Bool[ndarray, "h w"]
+
+    @property
+    def gray(self) -> UInt8[ndarray, "h w"]:
+        luma = self.image @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+        return np.clip(np.rint(luma * 255), 0, 255).astype(np.uint8)
+
+
+def working_view(view: View, max_pixels: int, use_mask: bool = True) -> WorkingView:
+    """Resample a photo to at most `max_pixels` pixels and find where it may be matched."""
+    import cv2
+
+    camera = view.camera
+    scale = min(1.0, float(np.sqrt(max_pixels / (camera.width * camera.height))))
+    width, height = max(2, round(camera.width * scale)), max(2, round(camera.height * scale))
+    image, valid = view.image, matchable(view, use_mask)
+    if (width, height) != (camera.width, camera.height):
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        valid = cv2.resize(valid.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 0.999
+    if view.valid is not None:
+        kernel = np.ones((2 * MARGIN_EROSION + 1,) * 2, np.uint8)
+        valid = cv2.erode(valid.astype(np.uint8), kernel, borderType=cv2.BORDER_REPLICATE) > 0
+    return WorkingView(view.name, camera.resized(width, height), np.ascontiguousarray(image), valid)
+
+
+def matchable(view: View, use_mask: bool) -> Bool[ndarray, "H W"]:
+    """Return the pixels that hold picture and, where wanted and known, the object."""
+    valid = np.ones((view.camera.height, view.camera.width), dtype=bool)
+    if view.valid is not None:
+        valid &= view.valid
+    if use_mask and view.mask is not None:
+        valid &= view.mask
+    return valid

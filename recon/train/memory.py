@@ -1,0 +1,61 @@
+"""How much memory a training needs, and how many Gaussians fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from recon.splats import Gaussians
+from recon.train.views import TrainingView
+
+COPIES = 5
+"""A parameter is held with its gradient, two moments and one temporary copy during surgery."""
+RASTERIZER_FLOATS = 80
+"""Floats per Gaussian that the rasterizer keeps: projection, tile pairs, gradient slots (measured, rounded up)."""
+PIXEL_FLOATS = 60
+"""Floats per pixel for one rendering, the losses' intermediates and their gradients (measured, rounded up)."""
+SHARE = 0.5
+"""Part of the free memory that a training may take."""
+
+
+def available_memory() -> int:
+    """Return the bytes that this process may still take, the container's limit included."""
+    candidates = []
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                candidates.append(int(line.split()[1]) * 1024)
+    except OSError:
+        pass
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text().strip()
+        if limit != "max":
+            candidates.append(int(limit) - int(used))
+    except OSError:
+        pass
+    if not candidates:
+        candidates.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+    return max(0, min(candidates))
+
+
+def bytes_per_gaussian(gaussians: Gaussians) -> int:
+    """Return the training memory of one Gaussian with this many colour coefficients."""
+    parameters = 11 + 3 * gaussians.sh.shape[1]
+    return 4 * (parameters * COPIES + RASTERIZER_FLOATS)
+
+
+def training_memory(gaussians: Gaussians, count: int, views: Sequence[TrainingView]) -> int:
+    """Estimate the bytes that training `count` such Gaussians on these views takes."""
+    largest = max(view.width * view.height for view in views)
+    pictures = sum(view.width * view.height for view in views) * 6 * 4
+    return count * bytes_per_gaussian(gaussians) + largest * PIXEL_FLOATS * 4 + pictures
+
+
+def gaussian_limit(wanted: int, gaussians: Gaussians, views: Sequence[TrainingView]) -> int:
+    """Return the Gaussian cap: the wanted one, or (for 0) as many as fit into half the free memory."""
+    if wanted > 0:
+        return wanted
+    fixed = training_memory(gaussians, 0, views)
+    return max(len(gaussians), int((available_memory() * SHARE - fixed) // bytes_per_gaussian(gaussians)))

@@ -1,0 +1,71 @@
+"""Two ways to get rid of Gaussians that no picture needs: decay their opacity steadily, or reset it now and then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from recon.train.trainer import Step, Trainer
+
+
+class OpacityDecay:
+    """Multiply every opacity by a factor slightly below one, so that only Gaussians with steady gradients survive.
+
+    Source: Binocular3DGS (Han et al. 2024), section 3.3. The factor follows the budget: an unsupported Gaussian falls
+    to `remaining` of its opacity over the training, whatever its length.
+    """
+
+    needs_screen_gradients = False
+    EVERY = 10
+
+    def __init__(self, remaining: float, start: float = 0.05) -> None:
+        """Decay to `remaining` (in (0, 1]) over the training from its fraction `start` on."""
+        if not 0 < remaining <= 1:
+            raise ValueError(f"remaining opacity must be in (0, 1], got {remaining}")
+        self.remaining = remaining
+        self.start = start
+
+    @torch.no_grad()
+    def after_step(self, trainer: Trainer, step: Step) -> None:
+        total = trainer.settings.iterations
+        if trainer.iteration % self.EVERY or trainer.iteration < self.start * total:
+            return
+        factor = self.remaining ** (self.EVERY / ((1 - self.start) * total))
+        logits = trainer.gaussians.leaves["opacity_logits"]
+        opacities = (logits.sigmoid() * factor).clamp(1e-6, 1 - 1e-6)
+        trainer.gaussians.set_leaf("opacity_logits", torch.logit(opacities))
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        return None
+
+
+class OpacityReset:
+    """Pull all opacities down to a low value every so often (3DGS, Kerbl et al. 2023, section 5.2)."""
+
+    needs_screen_gradients = False
+    CEILING = 0.01
+
+    def __init__(self, every: int, stop: float) -> None:
+        """Reset every `every` iterations until the fraction `stop` of the training."""
+        self.every = every
+        self.stop = stop
+
+    @torch.no_grad()
+    def after_step(self, trainer: Trainer, step: Step) -> None:
+        if trainer.iteration % self.every or trainer.iteration > self.stop * trainer.settings.iterations:
+            return
+        logits = trainer.gaussians.leaves["opacity_logits"]
+        ceiling = torch.logit(logits.new_tensor(self.CEILING))
+        trainer.gaussians.set_leaf("opacity_logits", logits.clamp(max=ceiling))
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        return None
