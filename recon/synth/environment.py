@@ -26,7 +26,10 @@ def environment_map(look: str, strength: float) -> Float[ndarray, "H W 3"] | Non
     around = np.degrees(azimuth)[None, :] * np.ones((_HEIGHT, 1))
     up = smoothstep(-12.0, 12.0, elevation)[..., None]
     if look == "sky":
-        sky = np.array([0.85, 0.95, 1.1]) * (0.75 + 0.45 * np.sin(np.radians(np.maximum(elevation, 0.0))))[..., None]
+        sky = (
+            np.array([0.85, 0.95, 1.1])
+            * (0.75 + 0.45 * np.sin(np.radians(np.maximum(elevation, 0.0))))[..., None]
+        )
         picture = sky * up + np.array([0.22, 0.20, 0.17]) * (1 - up)
         picture += _window(around, elevation, 60.0, 48.0, 16.0, 12.0, soft=10.0) * [9.0, 8.4, 7.4]
     else:
@@ -38,7 +41,14 @@ def environment_map(look: str, strength: float) -> Float[ndarray, "H W 3"] | Non
 
 
 def _window(
-    around: ndarray, elevation: ndarray, at: float, up: float, half_width: float, half_height: float, *, soft: float
+    around: ndarray,
+    elevation: ndarray,
+    at: float,
+    up: float,
+    half_width: float,
+    half_height: float,
+    *,
+    soft: float,
 ) -> ndarray:
     """Return [H, W, 1] coverage of a rectangle in degrees of azimuth and elevation, with soft edges."""
     sideways = np.abs((around - at + 180.0) % 360.0 - 180.0)

@@ -188,9 +188,7 @@ def _shots(recipe: Recipe, picture_format: str) -> list[_Shot]:
     return sorted(shots, key=lambda shot: (shot.frame, shot.camera_id))
 
 
-def _adjusted(
-    recipe: Recipe, size: tuple[int, int] | None, seed: int | None, frames: int | None
-) -> Recipe:
+def _adjusted(recipe: Recipe, size: tuple[int, int] | None, seed: int | None, frames: int | None) -> Recipe:
     changes: dict[str, Any] = {}
     if size is not None:
         # Textures keep a fixed number of texels per pixel of smaller pictures, so small renderings start fast.

@@ -15,7 +15,9 @@ from scipy.spatial.transform import Rotation
 from recon.errors import ReconError
 from recon.scene import Camera
 
-_OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # from OpenCV's camera axes to OpenGL's (y up, looking along -z)
+_OPENGL_AXES = np.diag(
+    [1.0, -1.0, -1.0, 1.0]
+)  # from OpenCV's camera axes to OpenGL's (y up, looking along -z)
 _JPEG_QUALITY = 92
 _SENSOR_WIDTH = 6.4  # millimetres: a phone's sensor, to state a focal length as its camera would
 
@@ -86,7 +88,10 @@ def transforms_json(
 
 def split_json(train: list[str], test: list[str]) -> dict[str, list[str]]:
     """Return the split by file names."""
-    return {"train": [path.rsplit("/", 1)[-1] for path in train], "test": [path.rsplit("/", 1)[-1] for path in test]}
+    return {
+        "train": [path.rsplit("/", 1)[-1] for path in train],
+        "test": [path.rsplit("/", 1)[-1] for path in test],
+    }
 
 
 def clip_meta(
@@ -111,7 +116,9 @@ def clip_meta(
 def write_colmap(folder: Path, views: Sequence[tuple[Camera, str]]) -> None:
     """Write cameras and poses as a COLMAP text model without points; pictures are named by their path."""
     camera = views[0][0]
-    lines = [f"1 PINHOLE {camera.width} {camera.height} {camera.fx!r} {camera.fy!r} {camera.cx!r} {camera.cy!r}"]
+    lines = [
+        f"1 PINHOLE {camera.width} {camera.height} {camera.fx!r} {camera.fy!r} {camera.cx!r} {camera.cy!r}"
+    ]
     _write_text(folder / "cameras.txt", lines)
     lines = []
     for index, (view, name) in enumerate(views, start=1):

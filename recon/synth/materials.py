@@ -1,4 +1,4 @@
-"""Procedural materials: colour, gloss and relief as functions of place, with no detail finer than the texels hold."""
+"""Procedural materials: colour, gloss and relief as functions of place, never finer than the texels hold."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Smooth random functions of space whose finest wavelength is known, so that textures made of them do not alias."""
+"""Smooth random functions of space of known finest wavelength, so that textures made of them do not alias."""
 
 import cv2
 import numpy as np
@@ -42,7 +42,12 @@ class Noise:
         scale = np.float32(2.0 * _FINE / wavelength)  # two cells per wavelength: the table's own limit
         cells = points.astype(np.float32) @ (rotation.T.astype(np.float32) * scale) + offset
         values = map_coordinates(
-            self._table, np.moveaxis(cells, -1, 0), order=1, mode="grid-wrap", prefilter=False, output=np.float32
+            self._table,
+            np.moveaxis(cells, -1, 0),
+            order=1,
+            mode="grid-wrap",
+            prefilter=False,
+            output=np.float32,
         )
         if coarse:
             x = np.interp(np.arange(width), at_columns, np.arange(columns)).astype(np.float32)

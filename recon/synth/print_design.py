@@ -45,7 +45,7 @@ def _cover(canvas: ndarray, per_metre: float, inks: list[Color], noise: Noise) -
     random = noise.random
     order = random.permutation(len(inks))
     ground, title_ink, accent = (inks[order[i % len(inks)]] for i in range(3))
-    paper = tuple(float(c) for c in canvas[0, 0])
+    paper = _color_at(canvas)
     canvas[:] = ground
     top, bottom = int(height * random.uniform(0.3, 0.38)), int(height * random.uniform(0.78, 0.86))
     left, right = int(width * 0.1), int(width * 0.9)
@@ -179,7 +179,7 @@ def _painting(canvas: ndarray, per_metre: float, inks: list[Color], noise: Noise
     """A landscape in brush strokes."""
     height, width = canvas.shape[:2]
     random = noise.random
-    _landscape(canvas, [tuple(float(c) for c in canvas[0, 0]), *inks], noise)
+    _landscape(canvas, [_color_at(canvas), *inks], noise)
     source = cv2.GaussianBlur(canvas, (0, 0), 0.004 * per_metre)
     length = 0.014 * per_metre
     for _ in range(int(width * height / (0.00012 * per_metre**2))):
@@ -233,6 +233,12 @@ def _landscape(picture: ndarray, colors: Sequence[Color], noise: Noise) -> None:
 
 def _encoded(linear: Color) -> Color:
     red, green, blue = (255.0 * float(channel) ** 0.5 for channel in linear)
+    return red, green, blue
+
+
+def _color_at(canvas: ndarray) -> Color:
+    """Return the colour of the upper left corner."""
+    red, green, blue = (float(channel) for channel in canvas[0, 0])
     return red, green, blue
 
 

@@ -256,7 +256,11 @@ def _read_dataclass(data: Any, kind: type, where: str) -> Any:
         label = f"{where}, {key}"
         if key == "objects" and isinstance(value, list):
             values[key] = tuple(
-                _read(item, Placed, f"{where}, object {item['name'] if isinstance(item, Mapping) and 'name' in item else i}")
+                _read(
+                    item,
+                    Placed,
+                    f"{where}, object {item['name'] if isinstance(item, Mapping) and 'name' in item else i}",
+                )
                 for i, item in enumerate(value)
             )
         else:

@@ -1,5 +1,6 @@
 """Path-traced pictures of a recipe, and their exact depth, through mitsuba's `scalar_rgb` variant."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +14,15 @@ from scipy.spatial.transform import Rotation
 from recon.errors import ReconError
 from recon.scene import Camera
 from recon.synth.environment import environment_map
-from recon.synth.materials import Appearance, Surface
+from recon.synth.materials import Appearance, Fabric, Leaf, Material, Print, Surface
 from recon.synth.noise import Noise
-from recon.synth.recipe import Placed, Recipe
+from recon.synth.recipe import Light, Placed, Recipe
 from recon.synth.shapes import Patch
 
 _LARGEST_TEXTURE = 2600  # texels along an edge: 80 MB for the largest picture of floats
-_BRIGHTEST = 4.0  # exposed radiance at which a pixel is clipped: four times white, so only stray sparks are cut
+_BRIGHTEST = (
+    4.0  # exposed radiance at which a pixel is clipped: four times white, so only stray sparks are cut
+)
 _MATT = 0.6  # roughness from which on gloss is left out: it would be faint and costs time
 _LENS_BLUR = 0.42  # standard deviation in pixels: a sharp lens; a box-shaped pixel alone would alias
 _SHOULDER = 0.7  # exposed radiance above which highlights roll off towards white, as cameras' curves do
@@ -147,7 +150,7 @@ class Renderer:
     def _is_still(self) -> bool:
         return not any(placed.motion for placed in self.recipe.objects)
 
-    def _light(self, light: Any) -> dict[str, Any]:
+    def _light(self, light: Light) -> dict[str, Any]:
         transform = self._mitsuba.ScalarTransform4f
         direction = np.subtract(light.target, light.position)
         up = [0.0, 1.0, 0.0] if abs(direction[2]) > 0.9 * np.linalg.norm(direction) else [0.0, 0.0, 1.0]
@@ -272,14 +275,12 @@ def _develop(radiance: Float[ndarray, "H W 3"]) -> Float[ndarray, "H W 3"]:
     return np.clip(srgb, 0.0, 1.0).astype(np.float32)
 
 
-def _is_solid(material: Any) -> bool:
+def _is_solid(material: Material) -> bool:
     """Whether a material is a function of space, so that it may run on over the edges of patches."""
-    return type(material).__name__ not in ("Print", "Fabric", "Leaf")
+    return not isinstance(material, Print | Fabric | Leaf)
 
 
 def _name_seed(name: str) -> int:
-    import zlib
-
     return zlib.crc32(name.encode())
 
 

@@ -43,7 +43,14 @@ class Arc:
         if self.count == 1:
             angles = np.array([(first + last) / 2])
         return [
-            _around(self.target, self.distance, angle, self.elevation[i % len(self.elevation)], self.jitter, random)
+            _around(
+                self.target,
+                self.distance,
+                angle,
+                self.elevation[i % len(self.elevation)],
+                self.jitter,
+                random,
+            )
             for i, angle in enumerate(angles)
         ]
 
@@ -95,7 +102,9 @@ class Grid:
         for index in range(self.count):
             row, column = divmod(index, columns)
             if row % 2:
-                column = columns - 1 - column  # back and forth, so that neighbours in name are neighbours in space
+                column = (
+                    columns - 1 - column
+                )  # back and forth, so that neighbours in name are neighbours in space
             x = (column / (columns - 1) - 0.5) if columns > 1 else 0.0
             y = (row / (rows - 1) - 0.5) if rows > 1 else 0.0
             shift = self.jitter * random.standard_normal(3)
@@ -147,7 +156,12 @@ def cameras_of(
 
 
 def _around(
-    target: Point, distance: float, azimuth: float, elevation: float, jitter: float, random: np.random.Generator
+    target: Point,
+    distance: float,
+    azimuth: float,
+    elevation: float,
+    jitter: float,
+    random: np.random.Generator,
 ) -> tuple[ndarray, ndarray]:
     a, e = np.radians(azimuth), np.radians(elevation)
     direction = np.array([np.sin(a) * np.cos(e), -np.cos(a) * np.cos(e), np.sin(e)])

@@ -1,7 +1,7 @@
 """Procedural solids, each a set of patches: rectangular grids of points with normals and lengths in metres.
 
-World and object axes: z up. A patch's rows run along v and its columns along u, with u x v along the normal, so a picture
-drawn with u to the right and v upwards is read correctly from outside.
+World and object axes: z up. A patch's rows run along v and its columns along u, with u x v along the normal, so a
+picture drawn with u to the right and v upwards is read correctly from outside.
 """
 
 from dataclasses import dataclass
@@ -347,7 +347,9 @@ def _leaf(azimuth: float, rise: float, length: float, width: float, noise: Noise
     stem_end = int(blade.argmax()) + 6
     stem = Tube.sweep(axis[:stem_end], np.linspace(0.0022, 0.0014, stem_end), side)
     return [
-        Patch("leaf", points, _grid_normals(points), (across + 1) * width / 2, (s - s[0]) * length * (1 - start)),
+        Patch(
+            "leaf", points, _grid_normals(points), (across + 1) * width / 2, (s - s[0]) * length * (1 - start)
+        ),
         Patch("stem", stem.points, stem.normals, stem.u, stem.v),
     ]
 

@@ -1,6 +1,7 @@
 """Recipes: the bundled ones load, rigs stand where they say, mistakes are told in sentences."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_bundled_recipes_load(name):
 
 def test_tabletop_neighbours_are_ten_to_fifteen_degrees_apart():
     cameras = load_recipe("tabletop").train_cameras()
-    for first, second in zip(cameras, cameras[1:], strict=False):
+    for first, second in pairwise(cameras):
         angle = np.degrees(np.arccos(first.forward @ second.forward))
         assert 10 <= angle <= 15
 
@@ -90,9 +91,18 @@ def changed(path: list, value) -> dict:
         (changed(["field_of_view"], float("nan")), r"expected a finite number"),
         (changed(["field_of_view"], 179), r"field_of_view must be 5 to 130 degrees"),
         (changed(["seed"], True), r"seed: expected a whole number, found True"),
-        (changed(["objects", 0, "shape"], {"kind": "teapot"}), r"object ball, shape: expected a shape with kind: "),
-        (changed(["objects", 0, "material", "color"], "#zz"), r'expected a colour like "#c08a54", found \'#zz\''),
-        (changed(["objects", 0, "material", "shine"], 1), r"object ball, material: there is no setting 'shine'"),
+        (
+            changed(["objects", 0, "shape"], {"kind": "teapot"}),
+            r"object ball, shape: expected a shape with kind: ",
+        ),
+        (
+            changed(["objects", 0, "material", "color"], "#zz"),
+            r'expected a colour like "#c08a54", found \'#zz\'',
+        ),
+        (
+            changed(["objects", 0, "material", "shine"], 1),
+            r"object ball, material: there is no setting 'shine'",
+        ),
         (changed(["objects", 0], {"name": "ball"}), r"object ball: the setting 'shape' is missing"),
         (changed(["cameras"], {}), r"cameras: the setting 'train' is missing"),
         (changed(["cameras", "train"], {"kind": "circle"}), r"expected a rig with kind: arc, hemisphere"),
@@ -115,12 +125,12 @@ def test_mistakes_are_told(data, sentence):
 
 def test_camera_that_looks_straight_down_is_told():
     recipe = load_recipe({**SMALL, "cameras": {"train": {"kind": "positions", "positions": [[0, 0, 2]]}}})
-    with pytest.raises(ReconError, match="cameras.train: camera 0 at .* straight above"):
+    with pytest.raises(ReconError, match=r"cameras.train: camera 0 at .* straight above"):
         recipe.train_cameras()
 
 
 def test_unknown_name_and_broken_files_are_told(tmp_path):
-    with pytest.raises(ReconError, match="there is no recipe 'garden'; known recipes: .*tabletop"):
+    with pytest.raises(ReconError, match=r"there is no recipe 'garden'; known recipes: .*tabletop"):
         load_recipe("garden")
     with pytest.raises(ReconError, match="cannot read the recipe"):
         load_recipe(tmp_path / "missing.yaml")

@@ -72,7 +72,9 @@ def test_solids_stand_on_the_ground(name):
 
 def test_rock_patches_meet_without_gaps():
     edges = [
-        edge for patch in built("rock") for edge in (patch.points[0], patch.points[-1], patch.points[:, 0], patch.points[:, -1])
+        edge
+        for patch in built("rock")
+        for edge in (patch.points[0], patch.points[-1], patch.points[:, 0], patch.points[:, -1])
     ]
     for edge in edges:
         distance = min(
