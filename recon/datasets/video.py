@@ -30,7 +30,8 @@ def read_multi_camera(
     Raises:
         ReconError: when the clip has no such frame, files are malformed, or no picture of that moment exists.
     """
-    views, indices, parts, missing = [], [], {}, []
+    views, indices, missing = [], [], []
+    parts: dict[str, list[str]] = {}
     for part, file_name in META_FILES.items():
         file = folder / file_name
         if not file.is_file():
@@ -104,5 +105,5 @@ def _lists(file: Path) -> dict[str, Any]:
 def _array(value: Any) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
