@@ -103,3 +103,10 @@ def test_protocol_split_and_size_go_together(tmp_path: Path) -> None:
     split.write_text(json.dumps({"train": ["03.png"], "test": ["03.png"]}))
     with pytest.raises(ReconError, match=r"03\.png would be both input and held out"):
         open_scene(tmp_path, split=split)
+
+
+def test_the_documentation_has_a_row_for_every_layout() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")][1:] == [
+        layout.name for layout in LAYOUTS
+    ]
