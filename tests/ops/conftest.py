@@ -9,7 +9,6 @@ import torch
 from recon import _core
 from recon.ops import native
 
-
 PAIR_CAPACITY = 0
 """Room for the rasterizer's pairs in the emulation; 0 counts them first."""
 
