@@ -124,16 +124,13 @@ def test_equals_twin(bases, pictures, settings, cuda_kernels):
         assert float(cosine) > 1 - 1e-7, name
 
 
-def test_too_little_room_drops_the_farthest(cuda_kernels, monkeypatch):
+def test_too_little_room_drops_the_farthest(cuda_kernels):
     tensors = scene(60, 1)
-    with cuda_kernels() as device:
+    with cuda_kernels(pair_capacity=100000) as device:
         if device.type == "cuda":
             pytest.skip("the room for pairs is chosen by recon.ops.pair_capacity on a GPU")
-        import conftest
-
-        monkeypatch.setattr(conftest, "PAIR_CAPACITY", 100000)
         roomy, _ = run(rasterize, tensors, torch.float32, device, False, ("color",))
-        monkeypatch.setattr(conftest, "PAIR_CAPACITY", 40)
+    with cuda_kernels(pair_capacity=40) as device:
         tight, _ = run(rasterize, tensors, torch.float32, device, False, ("color",))
     exact, _ = run(reference.rasterize, tensors, torch.float64, "cpu", False, ("color",))
     assert (roomy["color"] - exact["color"]).abs().max() < 1e-4
