@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from recon.poses.duplicates import find_duplicates
 from recon.poses.estimate import Attempt, EstimatedCamera, PoseEstimate, Status, upright_frame
 from recon.poses.evidence import gather_evidence
 from recon.poses.features import FeatureSet, Progress, find_features
+from recon.poses.focal_test import run_focal_test
 from recon.poses.lens import Lens
 from recon.poses.mapping import (
     GLOBAL,
@@ -27,7 +29,7 @@ from recon.poses.mapping import (
 from recon.poses.outcome import Outcome, most_believable
 from recon.poses.settings import PoseSettings
 from recon.poses.subsets import subsets_to_try
-from recon.poses.verdict import focal_is_confirmed, judge
+from recon.poses.verdict import focal_is_confirmed, judge, match_failures
 from recon.scene.photo import Photo
 from recon.scene.scene import SparsePoints
 
@@ -127,9 +129,10 @@ class _Climb:
         evidence = verdict = None
         if model is not None:
             evidence = gather_evidence(features, model, self._settings.seed)
-            verdict = judge(
-                evidence, len(model.photos), focal_is_confirmed(features, model, strategy, evidence)
-            )
+            if not match_failures(evidence, len(model.photos), chosen_subset):
+                evidence = replace(evidence, focal=run_focal_test(model))
+            confirmed = focal_is_confirmed(features, model, strategy, evidence)
+            verdict = judge(evidence, len(model.photos), confirmed, chosen_subset)
         attempt = Attempt(
             strategy=strategy.name,
             tried=_names(features, photos),
