@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recon import ops
 from recon.stereo.consistency import relative_projection
+from recon.stereo.normals import inverse_depth_slopes
 from recon.stereo.working_view import WorkingView
 
 MIN_WEIGHT_AT_TWO_SOURCES = 0.5
@@ -22,10 +23,14 @@ accidental match in one of five sources fools the minimum); in between the weigh
 DISTINCT = 0.25
 """Relative gap between the best and the second-best summed cost from which a match is fully distinct."""
 
+TEXTURE_WINDOW = 7
+TEXTURE_VARIANCE = 4e-5
+"""The window of the sweep's correlation and its variance floor, 1.6 grey levels: below it, noise is what matches."""
+
 
 @dataclass(frozen=True, eq=False)
 class RawDepth:
-    """A photo's depth before any check.
+    """A photo's depth before it is checked against the others'.
 
     Attributes:
         depth: [h, w] float32 z; 0 where the photo is not valid.
@@ -34,6 +39,13 @@ class RawDepth:
 
     depth: Float[ndarray, "h w"]
     distinctness: Float[ndarray, "h w"]
+
+    def doubting(self, before: RawDepth) -> RawDepth:
+        """Return the same depth, at most as distinct as the result of the pass before.
+
+        A second pass favours the depths that the first agreed on: its own distinctness partly fulfils itself.
+        """
+        return RawDepth(self.depth, np.minimum(self.distinctness, before.distinctness))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +90,45 @@ def match(
     depth = 1 / (1 / far + matching.index * step)
     distinctness = ((matching.runner_up / matching.best.clamp(min=1) - 1) / DISTINCT).clamp(0, 1)
     valid = torch.from_numpy(reference.valid)
-    return RawDepth((depth * valid).numpy(), (distinctness * valid).numpy())
+    return RawDepth((depth * valid).numpy(), (distinctness * valid).numpy() * texture(reference))
+
+
+def texture(view: WorkingView) -> Float[ndarray, "h w"]:
+    """Return 1 where the picture varies enough to be matched, falling to 0 where it is flat.
+
+    Without texture a depth can still look distinct near the frame, where other depths would be out of the sources'
+    sight.
+    """
+    import cv2
+
+    gray = view.gray.astype(np.float32) / 255
+    mean, square = (
+        cv2.boxFilter(values, -1, (TEXTURE_WINDOW, TEXTURE_WINDOW)) for values in (gray, gray * gray)
+    )
+    return np.clip((square - mean * mean) / TEXTURE_VARIANCE, 0, 1)
+
+
+def refine(
+    reference: WorkingView, sources: Sequence[WorkingView], raw: RawDepth, depth_range: tuple[float, float]
+) -> RawDepth:
+    """Turn fronto-parallel depth into slanted planes, for surfaces that sources see under other angles."""
+    packed = pack_sources(reference, sources)
+    known = raw.depth > 0
+    inverse = np.divide(1.0, raw.depth, out=np.zeros(raw.depth.shape), where=known)
+    slopes, _ = inverse_depth_slopes(raw.depth)
+    planes = ops.refine_planes(
+        ops.pack_colors(torch.from_numpy(reference.image)),
+        packed.pictures,
+        packed.sizes,
+        packed.projections,
+        torch.from_numpy(inverse).float(),
+        torch.from_numpy(slopes).float(),
+        focal=reference.camera.fx,
+    )
+    near, far = depth_range
+    refined = planes.inverse_depth.numpy().clip(1 / far, 1 / near)
+    depth = np.divide(1.0, refined, out=np.zeros(raw.depth.shape, np.float32), where=known)
+    return RawDepth(depth, raw.distinctness)
 
 
 def lowest_weight(sources: int) -> float:
