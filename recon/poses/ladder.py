@@ -30,7 +30,7 @@ from recon.poses.outcome import Outcome, most_believable
 from recon.poses.settings import PoseSettings
 from recon.poses.subsets import subsets_to_try
 from recon.poses.verdict import focal_is_confirmed, judge, match_failures
-from recon.scene.photo import Photo
+from recon.scene.photo import Photo, PhotoSet
 from recon.scene.scene import SparsePoints
 
 LEAST_FEATURES = 30
@@ -41,7 +41,7 @@ MOST_SUBSET_RUNS = 10
 
 
 def estimate_poses(
-    photos: Sequence[Photo], settings: PoseSettings | None = None, progress: Progress | None = None
+    photos: Sequence[Photo] | PhotoSet, settings: PoseSettings | None = None, progress: Progress | None = None
 ) -> PoseEstimate:
     """Estimate and verify the cameras of a few photos.
 
@@ -58,7 +58,7 @@ def estimate_poses(
         ReconError: for fewer than two photos or repeated names. A set that cannot be solved is not an error: it returns
             with status "refused".
     """
-    settings = settings or PoseSettings()
+    settings, photos = settings or PoseSettings(), tuple(photos)
     _check(photos, settings)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="recon-poses-") as folder:
