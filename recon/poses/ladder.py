@@ -188,7 +188,7 @@ def _unusable(features: FeatureSet) -> dict[str, str]:
         found = len(features.keypoints[photo])
         if found < LEAST_FEATURES:
             left_out[name] = (
-                f"only {found} features were found in it (blurred, too dark or without texture); take it again, sharp "
+                f"{f'only {found}' if found > 1 else 'hardly any'} features were found in it (blurred, too dark or without texture); take it again, sharp "
                 "and with textured things in view"
             )
     for photo, original in find_duplicates(features).items():
