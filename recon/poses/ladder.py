@@ -187,8 +187,9 @@ def _unusable(features: FeatureSet) -> dict[str, str]:
     for photo, name in enumerate(features.names):
         found = len(features.keypoints[photo])
         if found < LEAST_FEATURES:
+            how_many = f"only {found}" if found > 1 else "hardly any"
             left_out[name] = (
-                f"{f'only {found}' if found > 1 else 'hardly any'} features were found in it (blurred, too dark or without texture); take it again, sharp "
+                f"{how_many} features were found in it (blurred, too dark or without texture); take it again, sharp "
                 "and with textured things in view"
             )
     for photo, original in find_duplicates(features).items():
