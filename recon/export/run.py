@@ -66,7 +66,7 @@ def _export_mesh(run: RunFolder, target: Path) -> None:
     images, depths = [], []
     for camera in cameras:
         picture = render(gaussians, camera, outputs=("color", "median_depth"))
-        assert picture.color is not None and picture.median_depth is not None  # asked for
+        assert picture.median_depth is not None  # it was asked for
         images.append(picture.color)
         depths.append(torch.where(picture.alpha >= _OPAQUE, picture.median_depth, 0.0))
     write_mesh(target, fuse_depths(cameras, depths, images))
@@ -80,9 +80,7 @@ def _export_video(run: RunFolder, target: Path) -> None:
     seconds = min(max(_SECONDS_PER_STEP * (len(cameras) - 1), _SECONDS[0]), _SECONDS[1])
 
     def draw(camera: Camera) -> Tensor:
-        color = render(gaussians, camera).color
-        assert color is not None  # asked for by default
-        return color
+        return render(gaussians, camera).color
 
     path = fly_through(cameras, round(seconds * _FRAMES_PER_SECOND))
     render_video(target, path, draw, frames_per_second=_FRAMES_PER_SECOND)
