@@ -108,29 +108,6 @@ def rasterize(
         absolute_gradients=bool(absolute_gradients),
         near=float(near),
     )
-    if True:  # until the kernel lands
-        from recon.ops.reference.rasterize import rasterize as twin
-
-        return twin(
-            means,
-            quaternions,
-            scales,
-            opacities,
-            sh,
-            world_to_camera,
-            intrinsics,
-            width,
-            height,
-            sh_degree=sh_degree,
-            colors=colors,
-            background=background,
-            features=features,
-            outputs=tuple(outputs),
-            antialiased=antialiased,
-            screen_offsets=screen_offsets,
-            absolute_gradients=absolute_gradients,
-            near=near,
-        )
     color, alpha, depth, median_depth, normal, blended_features, radii, contribution = render(
         inputs, settings
     )

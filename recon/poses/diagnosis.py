@@ -36,7 +36,7 @@ def diagnose(
     sentences += _overlap_sentences(features, usable)
     best = most_believable(outcomes)
     if best is None:
-        if all(_best_partner(features, photo, usable)[1] >= NEEDED_MATCHES for photo in usable):
+        if len(_groups(features, usable)) == 1:
             sentences += _parallax_sentences(features, usable)
     else:
         sentences += _model_sentences(features, best, len(usable))

@@ -89,6 +89,8 @@ class Evidence:
             "k1": round(self.largest_distortion, 4),
             "focal": round(self.relative_focal, 4),
             "A": round(self.focal.ambiguity, 2),
+            "A_residual_ratio": round(self.focal.residual_ratio, 4),
+            "A_degrees": round(self.focal.degrees, 3),
             "reprojection_px": round(self.reprojection_pixels, 3),
             "tracks": self.tracks,
         }

@@ -19,6 +19,10 @@ LEAST_CROSSING_TRACKS = 6
 MOST_DISTORTION = 0.5
 MOST_FOCAL_AMBIGUITY = 10.0
 
+LEAST_FOCAL_RESIDUAL = 1.01
+"""If a focal length 15% off raises the residuals by less than 1%, nothing in the photos speaks for the estimate. A pure
+sideways movement along a wall is such a case: the poses hardly depend on the focal length, but depth does."""
+
 NORMAL_FOCAL = 0.72
 """Focal length over longest side of the lenses on which MOST_DISTORTION was set. The same bend of the picture is a
 k1 larger by the square of the focal length, so the limit grows with it, to at most 1."""
@@ -69,9 +73,13 @@ def judge(
     doubts = []
     if photos < 3:
         doubts.append("two photos have no third to check them against")
-    if not focal_confirmed and not evidence.focal.ambiguity <= MOST_FOCAL_AMBIGUITY:
+    focal = evidence.focal
+    if not focal_confirmed and not (
+        focal.ambiguity <= MOST_FOCAL_AMBIGUITY and focal.residual_ratio >= LEAST_FOCAL_RESIDUAL
+    ):
         doubts.append(
-            f"the photos leave the focal length open (ambiguity {evidence.focal.ambiguity:.0f}, at most "
+            f"the photos leave the focal length open (a 15% change turns the cameras by {focal.degrees:.1f} degrees "
+            f"and multiplies the residuals by {focal.residual_ratio:.2f}: ambiguity {focal.ambiguity:.1f}, at most "
             f"{MOST_FOCAL_AMBIGUITY:.0f} allowed)"
         )
     return Verdict("plausible", tuple(doubts)) if doubts else Verdict("certified")

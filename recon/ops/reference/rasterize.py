@@ -85,9 +85,10 @@ def rasterize(
         "depth": depth[:, None],
         "normal": camera_normals(rotation, local_axes, scales, points),
     }
+    names = ["color", *(name for name in ("depth", "normal") if name in outputs)]
     if features is not None:
         channels["features"] = features
-    names = ["color", *(name for name in ("depth", "normal", "features") if name in outputs)]
+        names.append("features")
     sizes = [channels[name].shape[1] for name in names]
     values = torch.cat([channels[name] for name in names], -1)
 
