@@ -52,7 +52,7 @@ def make_run(folder, *, poses="certified", train=TRAIN, test=TEST, **metrics):
         save(picture_path(folder, "depth", name, "_confidence"), colors, low="0", high="1", ramp="viridis")
 
     frames = []
-    for index, name in enumerate((*train, *test)):
+    for index, name in enumerate((*train, *test, "neither.jpg")):
         pose = np.eye(4)
         pose[0, 3] = index
         frames.append({"file_path": name, "transform_matrix": pose.tolist(), "fl_x": 50.0 + index})
