@@ -2,10 +2,11 @@
 
     RECON_DATA=/path/to/captures python benchmarks/poses.py --rows poses.jsonl --table poses.md
 
-Sets of 3, 5 and 9 photos of fox, fern and lego, chosen in three ways: `near` (the photos nearest to a middle one), `even`
-(evenly spaced in capture order) and `fps` (farthest-point choice of camera centres). Nothing but the pictures is given to
-the estimation. A result is bad when, over the pairs of photos placed, the mean error of relative rotations is 2 degrees or
-more or the mean error of relative translation directions is 10 degrees or more. Rows already in the file are not run again.
+Sets of 3, 5 and 9 photos of fox, fern and lego, chosen in three ways: `near` (the photos nearest to a middle one),
+`even` (evenly spaced in capture order) and `fps` (farthest-point choice of camera centres). Nothing but the pictures is
+given to the estimation. A result is bad when, over the pairs of photos placed, the mean error of relative rotations
+is 2 degrees or more or the mean error of relative translation directions is 10 degrees or more. Rows already in the
+file are not run again.
 """
 
 import argparse
@@ -151,15 +152,17 @@ def is_bad(row: dict) -> bool:
 
 def report(rows: list[dict]) -> str:
     lines = [
-        f"Date {date.today()}, {platform.processor() or platform.machine()}, {os.cpu_count()} virtual cores, one thread.",
+        f"Date {date.today()}, {platform.machine()}, {os.cpu_count()} virtual cores, one thread.",
         "",
-        "| scene | set | photos | result | placed | rotation | direction | strategy | E_min | V_all | C3 | A | cpu s |",
+        "| scene | set | photos | result | placed | rotation | direction | strategy | E_min | V_all | C3 | A |"
+        " cpu s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(table_row(row) for row in rows),
         "",
         "Errors in brackets belong to the best answer that was *not* certified and that a person only gets on request.",
         "",
-        "| scene | sets | certified complete | certified part | plausible (right) | refused (best answer right) | silently wrong |",
+        "| scene | sets | certified complete | certified part | plausible (right) | refused (best answer right) |"
+        " silently wrong |",
         "|---|---|---|---|---|---|---|",
     ]
     truth_rows = [row for row in rows if row["kind"] != "all"]

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -115,21 +116,20 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         ReconError: when the file is missing, unreadable, not a file, or too large.
     """
     try:
+        # Asked before opening: a pipe would block, a device never end.
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise ReconError(f"{path} is a folder, but a file is needed")
+        if not stat.S_ISREG(status.st_mode):
+            raise ReconError(f"{path} is a pipe or a device, but an ordinary file is needed")
+        if status.st_size > max_bytes:
+            raise ReconError(f"{path} is larger than {max_bytes >> 20} MB, more than such a file can need")
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > max_bytes:
-                raise ReconError(
-                    f"{path} is larger than {max_bytes >> 20} MB, more than such a file can need"
-                )
-            content = file.read(max_bytes + 1)
+            return file.read(status.st_size)
     except FileNotFoundError:
         raise ReconError(f"there is no file {path}") from None
-    except IsADirectoryError:
-        raise ReconError(f"{path} is a folder, but a file is needed") from None
     except (OSError, ValueError) as error:
         raise ReconError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > max_bytes:
-        raise ReconError(f"{path} is larger than {max_bytes >> 20} MB, more than such a file can need")
-    return content
 
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})

@@ -152,5 +152,7 @@ def test_missing_folder_and_oversize_files(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(ReconError, match="larger than 1 MB"):
         read_bytes(tmp_path / "sparse", 1 << 20)
-    with pytest.raises(ReconError, match="larger than"):
-        read_bytes("/dev/zero", 1 << 20)
+    os.mkfifo(tmp_path / "pipe")
+    for special in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(ReconError, match="is a pipe or a device"):
+            read_bytes(special, 1 << 20)

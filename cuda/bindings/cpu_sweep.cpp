@@ -1,8 +1,9 @@
-// Plane sweep and semi-global matching for recon._core. Shapes are checked by recon.ops.
+// Plane sweep, semi-global matching and PatchMatch for recon._core. Shapes are checked by recon.ops.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/ndarray.h>
 
+#include "sweep/patchmatch_cpu.h"
 #include "sweep/plane_sweep_cpu.h"
 #include "sweep/semi_global_cpu.h"
 
@@ -54,6 +55,30 @@ void semi_global_matching(Array<const uint8_t> volume, Array<const uint8_t> gray
   RECON_DISPATCH(semi_global_matching, matching);
 }
 
+void refine_planes(Array<const int32_t> reference, Array<const int32_t> sources, Array<const int32_t> source_sizes,
+                   Array<const float> projections, Array<const float> inverse_depths, float focal, int32_t sweeps,
+                   float depth_step, float holding, Array<float> planes, Array<float> costs) {
+  PatchMatch match{};
+  match.reference = reference.data();
+  match.height = static_cast<int64_t>(reference.shape(0));
+  match.width = static_cast<int64_t>(reference.shape(1));
+  match.sources = sources.data();
+  match.source_sizes = source_sizes.data();
+  match.source_count = static_cast<int64_t>(sources.shape(0));
+  match.source_height = static_cast<int64_t>(sources.shape(1));
+  match.source_width = static_cast<int64_t>(sources.shape(2));
+  match.projections = projections.data();
+  match.inverse_depths = inverse_depths.data();
+  match.focal = focal;
+  match.sweeps = sweeps;
+  match.depth_step = depth_step;
+  match.holding = holding;
+  match.planes = planes.data();
+  match.costs = costs.data();
+  nb::gil_scoped_release release;
+  RECON_DISPATCH(refine_planes, match);
+}
+
 }  // namespace
 
 void bind_sweep(nb::module_& m) {
@@ -61,6 +86,7 @@ void bind_sweep(nb::module_& m) {
         nb::arg("projections"), nb::arg("inverse_depths"), nb::arg("source_depths").none(), nb::arg("lowest_weight"),
         nb::arg("volume"));
   m.def("semi_global_matching", &semi_global_matching);
+  m.def("refine_planes", &refine_planes);
 }
 
 }  // namespace recon

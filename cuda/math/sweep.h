@@ -30,6 +30,16 @@ constexpr float kOccluded = 0.96f;     // a source's surface nearer than this sh
 constexpr float kAgreement = 0.01f;
 constexpr float kFreeSpace = 1.04f;  // a source's surface farther than this says that the space is empty
 constexpr float kDepthBonus = 0.1f;
+
+// PatchMatch: a window of 11 x 11, every second pixel, weighed by likeness to the centre.
+constexpr int kPatchRadius = 5;
+constexpr int kPatchStep = 2;
+constexpr int kPatchSide = 2 * kPatchRadius / kPatchStep + 1;
+constexpr int kPatchSamples = kPatchSide * kPatchSide;
+constexpr float kPatchColorSigma = 0.12f;
+constexpr float kPatchVarianceFloor = 1e-5f;
+constexpr float kHoldingDeviation = 0.02f;  // the relative change of depth that costs `holding`
+
 constexpr int kPeakRadius = 4;  // planes this near the winner belong to its peak
 
 // A packed pixel: bits 0-9 blue, 10-19 green, 20-29 red, bit 30 set where the pixel holds picture.
@@ -100,16 +110,18 @@ RECON_HD F parabola_offset(F before, F at, F after) {
   return smaller(larger(offset, F{} - 0.5f), F{} + 0.5f);
 }
 
-// A reproducible random number in [0, 1) from a counter: the finaliser of MurmurHash3 (Appleby, public domain) on
-// pixel, iteration and draw. The same on every back end, whatever the order of evaluation.
-RECON_HD float random_unit(uint32_t pixel, uint32_t draw) {
-  uint32_t h = pixel * 0x9e3779b9u + draw * 0x85ebca6bu + 0x165667b1u;
+// Reproducible random bits from a counter: the finaliser of MurmurHash3 (Appleby, public domain) over pixel and draw.
+// The same on every back end and in every order of evaluation. U is uint32_t or a pack of them.
+template <class U>
+RECON_HD U random_bits(U pixel, uint32_t draw) {
+  U h = pixel * 0x9e3779b9u + (draw * 0x85ebca6bu + 0x165667b1u);
   h ^= h >> 16;
   h *= 0x85ebca6bu;
   h ^= h >> 13;
   h *= 0xc2b2ae35u;
   h ^= h >> 16;
-  return static_cast<float>(h >> 8) * (1.0f / 16777216.0f);
+  return h >> 8;
 }
+constexpr float kRandomScale = 2.0f / 16777216.0f;  // turns the 24 bits into [0, 2)
 
 }  // namespace recon::sweep

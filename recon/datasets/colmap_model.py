@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from recon.datasets.decode import shown
 from recon.errors import ReconError
+from recon.files import atomic_write
 
 MODELS = {
     0: ("SIMPLE_PINHOLE", 3),
@@ -112,7 +113,6 @@ def read_model(folder: Path) -> ColmapModel:
 
 def write_model(folder: Path, model: ColmapModel, *, text: bool = False) -> None:
     """Write cameras, images and points3D files; images list no feature points, points no tracks."""
-    folder.mkdir(parents=True, exist_ok=True)
     if text:
         _write_text(folder, model)
     else:
@@ -291,46 +291,51 @@ def _write_binary(folder: Path, model: ColmapModel) -> None:
     for key, camera in model.cameras.items():
         data += struct.pack("<iiQQ", key, numbers[camera.model], camera.width, camera.height)
         data += struct.pack(f"<{len(camera.parameters)}d", *camera.parameters)
-    (folder / "cameras.bin").write_bytes(data)
+    _write_bytes(folder / "cameras.bin", data)
     data = bytearray(struct.pack("<Q", len(model.images)))
     for key, image in model.images.items():
         data += struct.pack("<i7di", key, *image.quaternion, *image.translation, image.camera_id)
         data += image.name.encode("utf-8") + b"\0" + struct.pack("<Q", 0)
-    (folder / "images.bin").write_bytes(data)
+    _write_bytes(folder / "images.bin", data)
     data = bytearray(struct.pack("<Q", len(model.points.positions)))
     for key, (position, color) in enumerate(
         zip(model.points.positions, model.points.colors, strict=True), start=1
     ):
         data += struct.pack("<Q3d3BdQ", key, *position, *color.tolist(), 0.0, 0)
-    (folder / "points3D.bin").write_bytes(data)
+    _write_bytes(folder / "points3D.bin", data)
 
 
 def _write_text(folder: Path, model: ColmapModel) -> None:
     lines = ["# CAMERA_ID MODEL WIDTH HEIGHT PARAMS[]"]
     for key, camera in model.cameras.items():
         lines.append(
-            " ".join(map(repr_number, (key, camera.model, camera.width, camera.height, *camera.parameters)))
+            " ".join(map(_exact, (key, camera.model, camera.width, camera.height, *camera.parameters)))
         )
     _write_lines(folder / "cameras.txt", lines)
     lines = [
         "# IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME; the second line of each image would list its points"
     ]
     for key, image in model.images.items():
-        pose = map(repr_number, (key, *image.quaternion, *image.translation, image.camera_id, image.name))
+        pose = map(_exact, (key, *image.quaternion, *image.translation, image.camera_id, image.name))
         lines += [" ".join(pose), ""]
     _write_lines(folder / "images.txt", lines)
     lines = ["# POINT3D_ID X Y Z R G B ERROR TRACK[] as (IMAGE_ID, POINT2D_IDX)"]
     for key, (position, color) in enumerate(
         zip(model.points.positions, model.points.colors, strict=True), start=1
     ):
-        lines.append(" ".join(map(repr_number, (key, *position.tolist(), *color.tolist(), 0.0))))
+        lines.append(" ".join(map(_exact, (key, *position.tolist(), *color.tolist(), 0.0))))
     _write_lines(folder / "points3D.txt", lines)
 
 
-def repr_number(value: float | str) -> str:
+def _exact(value: float | str) -> str:
     """Write a number so that reading it gives the same bits back."""
     return repr(value) if isinstance(value, float) else str(value)
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _write_bytes(path, ("\n".join(lines) + "\n").encode("utf-8"))
+
+
+def _write_bytes(path: Path, data: bytes | bytearray) -> None:
+    with atomic_write(path) as file:
+        file.write(data)

@@ -57,7 +57,9 @@ def read_transforms(path: Path, size: PictureSize | None = None, rule: SplitRule
     names = unique_names([frame.listed for frame in frames])
     views = tuple(frame_view(frame, name, size) for frame, name in zip(frames, names, strict=True))
     views = tuple(sorted(views, key=lambda view: view.name))
-    split = rule(Listing.counted([view.name for view in views], _stated_split(content, names)))
+    split = rule(
+        Listing.counted([view.name for view in views], _stated_split(content, frames, names, missing))
+    )
     return Scene(
         file.resolve().parent.name, views, split.train, split.test, warnings=missing_warning(file, missing)
     )
@@ -224,9 +226,19 @@ def _number(value: Any, key: str) -> float:
     return float(value)
 
 
-def _stated_split(content: dict[str, Any], names: list[str]) -> Split | None:
-    train = content.get("train_filenames")
-    if not isinstance(train, list) or not train:
+def _stated_split(
+    content: dict[str, Any], frames: list[Frame], names: list[str], missing: list[str]
+) -> Split | None:
+    """Return the split that the file states, without the pictures that do not exist."""
+    by_path = dict(zip([frame.listed for frame in frames], names, strict=True))
+
+    def present(stated: Any) -> tuple[str, ...]:
+        if not isinstance(stated, list) or not all(isinstance(path, str) for path in stated):
+            raise ReconError("train_filenames and test_filenames must be lists of picture paths")
+        paths = match_names([path.removeprefix("./") for path in stated], [*by_path, *missing])
+        return tuple(by_path[path] for path in paths if path in by_path)
+
+    if not content.get("train_filenames"):
         return None
     test = content.get("test_filenames") or content.get("val_filenames") or []
-    return Split(match_names(train, names), match_names(test, names))
+    return Split(present(content["train_filenames"]), present(test))

@@ -68,11 +68,13 @@ def _cameras_at(file: Path, frame: int) -> list[tuple[int, str, Camera]]:
         raise ReconError(f"{shown(file)} has frames 0 to {len(meta['fn']) - 1}, not {frame}")
     names, numbers = meta["fn"][frame], meta["cam_id"][frame]
     intrinsics, poses = _array(meta["k"][frame]), _array(meta["w2c"][frame])
+    names = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+    numbers = numbers if isinstance(numbers, list) and all(type(number) is int for number in numbers) else []
     count = len(names)
     if intrinsics.shape != (count, 3, 3) or poses.shape != (count, 4, 4) or len(numbers) != count:
         raise ReconError(
-            f"{shown(file)}, frame {frame}: {count} file names, {len(numbers)} camera numbers, intrinsics of shape "
-            f"{intrinsics.shape} and poses of shape {poses.shape} do not belong together"
+            f"{shown(file)}, frame {frame}: {count} file names, {len(numbers)} camera numbers, "
+            f"intrinsics of shape {intrinsics.shape} and poses of shape {poses.shape} do not belong together"
         )
     cameras = []
     for number, name, k, pose in zip(numbers, names, intrinsics, poses, strict=True):
@@ -80,7 +82,7 @@ def _cameras_at(file: Path, frame: int) -> list[tuple[int, str, Camera]]:
             camera = Camera(pose, k[0, 0], k[1, 1], k[0, 2], k[1, 2], meta["w"], meta["h"])
         except ReconError as error:
             raise ReconError(f"{shown(file)}, camera {number}: {error}") from error
-        cameras.append((int(number), str(name), camera))
+        cameras.append((number, name, camera))
     return cameras
 
 

@@ -11,11 +11,13 @@ from recon.ops.nearest_neighbors import nearest_neighbors
 from recon.ops.plane_sweep import pack_colors, plane_sweep
 from recon.ops.rasterization import Rasterization
 from recon.ops.rasterize import rasterize
+from recon.ops.refine_planes import Planes, refine_planes
 from recon.ops.semi_global_matching import Matching, semi_global_matching
 
 __all__ = [
     "DeviceInfo",
     "Matching",
+    "Planes",
     "Rasterization",
     "adam_step",
     "device_info",
@@ -24,6 +26,7 @@ __all__ = [
     "pack_colors",
     "plane_sweep",
     "rasterize",
+    "refine_planes",
     "semi_global_matching",
     "set_threads",
 ]

@@ -8,8 +8,12 @@ import torch
 from jaxtyping import Float, Int32, UInt8
 from torch import Tensor
 
-from recon.ops.native import core
-from recon.ops.plane_sweep import check_planes, check_shape
+from recon.ops import native
+from recon.ops.plane_sweep import check_planes
+from recon.ops.shapes import Shapes
+
+MAX_PENALTY = 4000
+"""Eight path costs of at most 255 + this are summed in 16 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,26 +42,42 @@ def semi_global_matching(
 ) -> Matching:
     """Choose one plane per pixel that is cheap and close to its neighbours' along eight directions.
 
+    All sums are integers, so every back end gives the same result. Not differentiable.
+
     Args:
-        volume: matching costs.
+        volume: matching costs; the number of planes is a multiple of 16.
         gray: the reference picture's luma; steps in it weaken the large penalty.
         small_penalty: for a change by one plane.
         large_penalty: for a larger change; divided by 1 + edge_weight * |step of grey in [0, 1]|.
 
-    Source: Hirschmueller, "Stereo processing by semiglobal matching and mutual information", 2008.
+    Raises:
+        TypeError, ValueError: when a dtype, a shape or a penalty does not fit.
+
+    Source: Hirschmueller, "Stereo processing by semiglobal matching and mutual information", 2008; the penalties are
+    our measurements (docs/stereo.md).
     """
-    height, width, planes = volume.shape
-    check_shape("gray", gray, (height, width))
-    check_planes(planes)
-    if not 0 <= small_penalty <= large_penalty <= 4000:
+    shapes = Shapes("semi_global_matching")
+    shapes.check("volume", volume, "H W D", torch.uint8)
+    shapes.check("gray", gray, "H W", torch.uint8)
+    check_planes("semi_global_matching", shapes.size("D"))
+    if not 0 <= small_penalty <= large_penalty <= MAX_PENALTY:
         raise ValueError(
-            f"semi_global_matching: expected 0 <= small_penalty <= large_penalty <= 4000, got {small_penalty} and "
-            f"{large_penalty}"
+            f"semi_global_matching: expected 0 <= small_penalty <= large_penalty <= {MAX_PENALTY}, got "
+            f"{small_penalty} and {large_penalty}"
         )
-    index, best, runner_up = (torch.empty((height, width), dtype=torch.float32) for _ in range(3))
-    penalties = large_penalties(small_penalty, large_penalty, edge_weight)
-    core().semi_global_matching(
-        volume.contiguous(), gray.contiguous(), small_penalty, penalties, index, best, runner_up
+    index, best, runner_up = (
+        torch.empty(gray.shape, dtype=torch.float32, device=volume.device) for _ in range(3)
+    )
+    penalties = large_penalties(small_penalty, large_penalty, edge_weight).to(volume.device)
+    native.call(
+        "semi_global_matching",
+        volume.contiguous(),
+        gray.contiguous(),
+        small_penalty,
+        penalties,
+        index,
+        best,
+        runner_up,
     )
     return Matching(index, best, runner_up)
 

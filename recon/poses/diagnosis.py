@@ -71,8 +71,8 @@ def _missing_sentence(features: FeatureSet, model: Model, photo: int) -> str:
     partner, _ = _best_partner(features, photo, model.photos)
     name = features.names[photo]
     return (
-        f"{name} is left out: {_missing_reason(features, model, photo)}; to include it, take one photo between {name} and "
-        f"{features.names[partner]}."
+        f"{name} is left out: {_missing_reason(features, model, photo)}; to include it, take one photo between "
+        f"{name} and {features.names[partner]}."
     )
 
 
@@ -109,22 +109,22 @@ def _model_sentences(features: FeatureSet, outcome: Outcome, usable: int) -> lis
     if verdict.level == "plausible" and len(model.photos) == 2:
         a, b = (features.names[photo] for photo in model.photos)
         return [
-            f"{placed}: {a} and {b} fit together, but nothing can check two photos. Add a third that overlaps with both, "
-            "or accept uncertified poses."
+            f"{placed}: {a} and {b} fit together, but nothing can check two photos. Add a third that overlaps with "
+            "both, or accept uncertified poses."
         ]
     if verdict.level == "plausible":
         return [
-            f"{placed} and their matches agree, but {verdict.reasons[-1]}: other focal lengths explain the photos as well, "
-            "with other poses. State the focal length (35 mm equivalent, or photos that still carry EXIF data), add "
-            "photos from other directions and distances, or accept uncertified poses."
+            f"{placed} and their matches agree, but {verdict.reasons[-1]}: other focal lengths explain the photos "
+            "as well, with other poses. State the focal length (35 mm equivalent, or photos that still carry EXIF "
+            "data), add photos from other directions and distances, or accept uncertified poses."
         ]
     sentences = [f"{placed}, but the result cannot be trusted: {'; '.join(verdict.reasons)}."]
     split = evidence.weakest_split if evidence.worst_split_explained < 0.97 else evidence.thinnest_split
     if split and split[0]:
-        a, b, shared = _closest_pair(features, split[0], split[1])
+        near, far, shared = _closest_pair(features, split[0], split[1])
         sentences.append(
             f"The weakest link is between {_list(features, split[0])} and {_list(features, split[1])}: take one or two "
-            f"photos between {features.names[a]} and {features.names[b]} ({shared} verified matches now)."
+            f"photos between {features.names[near]} and {features.names[far]} ({shared} verified matches now)."
         )
     return sentences
 
@@ -139,13 +139,13 @@ def _parallax_sentences(features: FeatureSet, usable: Sequence[int]) -> list[str
     if turned:
         i, j = turned[0]
         return [
-            f"Between {features.names[i]} and {features.names[j]} the camera seems to have turned without moving: depth "
-            "only shows when the camera moves sideways. Take photos from other places."
+            f"Between {features.names[i]} and {features.names[j]} the camera seems to have turned without moving: "
+            "depth only shows when the camera moves sideways. Take photos from other places."
         ]
     if any(features.verified_count(i, j) >= STRONG_MATCHES for i in usable for j in usable if i < j):
         return [
-            "The photos overlap, but were taken from almost the same place: move sideways between photos by about a tenth "
-            "of the distance to the scene."
+            "The photos overlap, but were taken from almost the same place: move sideways between photos by about a "
+            "tenth of the distance to the scene."
         ]
     return ["The photos overlap only weakly with each other: take photos in between."]
 
@@ -169,7 +169,7 @@ def _best_partner(features: FeatureSet, photo: int, others: Sequence[int]) -> tu
 
 
 def _closest_pair(features: FeatureSet, first: Sequence[int], second: Sequence[int]) -> tuple[int, int, int]:
-    """Return the pair across two groups with most verified matches (raw matches decide between equals), and how many."""
+    """Return the pair across two groups with most verified (then raw) matches, and how many are verified."""
     i, j = max(
         ((i, j) for i in first for j in second),
         key=lambda pair: (

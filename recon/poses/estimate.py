@@ -75,9 +75,9 @@ class PoseEstimate:
     """Cameras for a set of photos, how far they are trusted and why.
 
     Attributes:
-        status: "certified": every check passed. "plausible": the matches agree, but the focal length is open or there are
-            only two photos. "uncertified": a check failed. The last two are returned only when the settings accept them.
-            "refused": no cameras.
+        status: "certified": every check passed. "plausible": the matches agree, but the focal length is open or
+            there are only two photos. "uncertified": a check failed. The last two are returned only when the
+            settings accept them. "refused": no cameras.
         cameras: by photo name; world units are chosen so that the points' median depth is 1, y points down (the mean
             of the photos' own down) and the origin is the points' median.
         left_out: why each photo without a camera has none.

@@ -1,8 +1,8 @@
 """Signals that tell right models from wrong ones.
 
-A mapper throws away what contradicts it, so its own tracks and reprojection errors always look fine. The evidence lies in
-the matches it discarded: how many of the matches between two photos do the mapper's poses explain, against how many a free
-two-view geometry explains for the same pair?
+A mapper throws away what contradicts it, so its own tracks and reprojection errors always look fine. The evidence
+lies in the matches it discarded: how many of the matches between two photos do the mapper's poses explain, against
+how many a free two-view geometry explains for the same pair?
 """
 
 from dataclasses import dataclass, field
@@ -40,8 +40,8 @@ class Evidence:
     """How well the matches support a model.
 
     Attributes:
-        worst_pair_explained: E_min, the least share of a pair's matches (against a free geometry) that the poses explain;
-            0 when no pair has enough matches.
+        worst_pair_explained: E_min, the least share of a pair's matches (against a free geometry) that the poses
+            explain; 0 when no pair has enough matches.
         explained: E_all, that share over all pairs together.
         worst_split_explained: E_bip, that share over the worst split of the photos; 0 when no split has enough matches.
         verified_explained: V_all, share of all verified matches that the poses explain.
@@ -52,10 +52,12 @@ class Evidence:
         worst_pair: the pair behind worst_pair_explained.
         weakest_split: photo numbers of the smaller and the larger side of the split behind worst_split_explained.
         thinnest_split: the same for crossing_tracks.
-        least_split_matches: fewest matches under free geometries across any split: how well every split is tested at all.
+        least_split_matches: fewest matches under free geometries across any split: how well every split is tested
+            at all.
         reprojection_pixels: mean reprojection error; recorded because people ask for it, it decides nothing.
         tracks: how many tracks have three or more photos.
-        free, explained_matches: [C, C] the counts behind the shares, for every pair of the model's photos in their order.
+        free, explained_matches: [C, C] the counts behind the shares, for every pair of the model's photos in their
+            order.
     """
 
     worst_pair_explained: float

@@ -21,8 +21,8 @@ class FocalTest:
     """What happens when bundle adjustment is run again with another focal length, distortion held.
 
     Attributes:
-        ambiguity: A = degrees / sqrt(max(residual_ratio^2 - 1, 0.001)). Large when the poses change a lot and the residuals
-            hardly: then the photos do not say which focal length is right.
+        ambiguity: A = degrees / sqrt(max(residual_ratio^2 - 1, 0.001)). Large when the poses change a lot and the
+            residuals hardly: then the photos do not say which focal length is right.
         residual_ratio: the smaller of the new root mean square reprojection errors over the original one. Below 1 the
             photos prefer another focal length.
         degrees: the larger mean change of relative rotations.

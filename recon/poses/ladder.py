@@ -44,9 +44,9 @@ def estimate_poses(
     """Estimate and verify the cameras of a few photos.
 
     Tried in this order: incremental mapping; incremental with loose thresholds and no distortion; global mapping; all
-    three start from the stated focal length where there is one. If nothing is certified, the stated focal length is held
-    fixed, and then subsets are tried, dropping the side that the matches tie worst. The certified model with most photos
-    wins, earlier attempts first in a tie. What cannot be certified is refused with a diagnosis.
+    three start from the stated focal length where there is one. If nothing is certified, the stated focal length is
+    held fixed, and then subsets are tried, dropping the side that the matches tie worst. The certified model with
+    most photos wins, earlier attempts first in a tie. What cannot be certified is refused with a diagnosis.
 
     Args:
         photos: at least two, with different names.
@@ -68,7 +68,7 @@ def estimate_poses(
         if best is None and settings.accept == "uncertified":
             best = most_believable(climb.outcomes())
         diagnosis = diagnose(features, climb.outcomes(), best.model if best else None, left_out)
-        if best:
+        if best and best.model:
             left_out |= explain_left_out(features, best.model, left_out)
         else:
             left_out |= {name: "no certified camera" for name in features.names if name not in left_out}
@@ -173,8 +173,8 @@ def _check(photos: Sequence[Photo], settings: PoseSettings) -> None:
         raise ReconError(f"photo names must differ, but these repeat: {', '.join(repeated)}")
     if settings.focal_mm is not None and not 1.0 <= settings.focal_mm <= 3000.0:
         raise ReconError(
-            f"the focal length must be a 35 mm equivalent between 1 and 3000 mm, got {settings.focal_mm}; a phone's main "
-            "camera has about 26"
+            f"the focal length must be a 35 mm equivalent between 1 and 3000 mm, got {settings.focal_mm}; a phone's "
+            "main camera has about 26"
         )
 
 
@@ -185,8 +185,8 @@ def _unusable(features: FeatureSet) -> dict[str, str]:
         found = len(features.keypoints[photo])
         if found < LEAST_FEATURES:
             left_out[name] = (
-                f"only {found} features were found in it (blurred, too dark or without texture); take it again, sharp and "
-                "with textured things in view"
+                f"only {found} features were found in it (blurred, too dark or without texture); take it again, sharp "
+                "and with textured things in view"
             )
     for photo, original in find_duplicates(features).items():
         left_out.setdefault(

@@ -9,8 +9,9 @@ from numpy import ndarray
 
 @dataclass(frozen=True)
 class Lens:
-    """Intrinsics of a distorted picture: x' = focal * x * (1 + k1 r^2) + cx with r^2 = x^2 + y^2 (COLMAP's SIMPLE_RADIAL,
-    OpenCV's k1).
+    """Intrinsics of a distorted picture: x' = focal * x * (1 + k1 r^2) + cx, r^2 = x^2 + y^2.
+
+    This is COLMAP's SIMPLE_RADIAL and OpenCV's k1.
 
     Attributes:
         focal, cx, cy: pixels, (0, 0) at the picture's top left corner.

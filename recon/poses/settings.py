@@ -13,8 +13,8 @@ class PoseSettings:
     Attributes:
         accept: "certified" returns cameras only when they pass every check; "uncertified" returns the best attempt even
             when it does not, marked as such.
-        focal_mm: 35 mm equivalent focal length of all photos, which overrides what the files state (28 is a phone's main
-            camera, 50 a normal lens).
+        focal_mm: 35 mm equivalent focal length of all photos, which overrides what the files state (28 is a phone's
+            main camera, 50 a normal lens).
         max_size: longest side in pixels at which features are found; by default 800, and 1000 for upright photos (the
             sizes at which the checks' thresholds were measured).
         max_features: most features per photo.

@@ -11,15 +11,14 @@ from recon.poses.outcome import Outcome
 from recon.poses.verdict import LEAST_PAIR_EXPLAINED
 
 SPLIT_IN_DOUBT = 0.97
-"""If the worst split explains more of its matches than this, a model fails for another reason: too few tracks tie it."""
+"""If the worst split explains more of its matches than this, a model fails for another reason: too few tracks."""
 
 ENUMERATED = 14
 """Up to this many photos the largest compatible subset is found exactly; beyond, photos are dropped one by one."""
 
 
 def subsets_to_try(outcome: Outcome) -> list[tuple[int, ...]]:
-    """Return the photos to keep, in one or two ways: without those in contradicting pairs, and without the smaller side of
-    the weakest split."""
+    """Return which photos to keep: all but those in contradicting pairs, or the larger side of the weakest split."""
     if outcome.model is None or outcome.verdict is None or outcome.verdict.level != "uncertified":
         return []
     kept = {compatible_photos(outcome), larger_side(outcome)}
@@ -27,8 +26,10 @@ def subsets_to_try(outcome: Outcome) -> list[tuple[int, ...]]:
 
 
 def larger_side(outcome: Outcome) -> tuple[int, ...]:
-    """Return the larger side of the split whose matches the poses explain worst, or, where they explain all, of the split
-    that fewest tracks cross; empty when there is none."""
+    """Return the larger side of the split whose matches the poses explain worst; empty when there is none.
+
+    Where they explain all, it is the split that fewest tracks cross.
+    """
     evidence = outcome.evidence
     if evidence is None:
         return ()
@@ -38,8 +39,10 @@ def larger_side(outcome: Outcome) -> tuple[int, ...]:
 
 
 def compatible_photos(outcome: Outcome) -> tuple[int, ...]:
-    """Return the largest part of a model without a pair that contradicts the poses; of equals, the one with most explained
-    matches."""
+    """Return the largest part of a model in which no pair contradicts the poses.
+
+    Of equals, it is the one with most explained matches.
+    """
     model, evidence = outcome.model, outcome.evidence
     if model is None or evidence is None or evidence.free is None or evidence.explained_matches is None:
         return ()

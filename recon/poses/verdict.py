@@ -1,7 +1,7 @@
 """Evidence → verdict: which models may be trusted.
 
-The thresholds were fitted on 120 models of four captured scenes (97 right, 23 wrong) and confirmed on scenes not used for
-fitting: every wrong model failed them, and about one right model in five did too.
+The thresholds were fitted on 120 models of four captured scenes (97 right, 23 wrong) and confirmed on scenes not
+used for fitting: every wrong model failed them, and about one right model in five did too.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ MOST_DISTORTION = 0.5
 MOST_FOCAL_AMBIGUITY = 10.0
 
 NORMAL_FOCAL = 0.72
-"""Focal length over longest side of the lenses on which MOST_DISTORTION was set. The same bend of the picture is a k1 larger
-by the square of the focal length, so the limit grows with it, to at most 1."""
+"""Focal length over longest side of the lenses on which MOST_DISTORTION was set. The same bend of the picture is a
+k1 larger by the square of the focal length, so the limit grows with it, to at most 1."""
 
 STATED_FOCAL_AGREES = 0.10
 """A stated focal length counts as confirmed when the estimate lies within this share of it. Files round to about 3%."""
@@ -34,8 +34,8 @@ CONTRADICTED_RESIDUAL = 0.97
 class Verdict:
     """A level and, where it is not "certified", the sentences that say what failed.
 
-    "plausible" means that the matches agree with the poses but the focal length is not determined (or two photos are all
-    there is, with no third to check them).
+    "plausible" means that the matches agree with the poses but the focal length is not determined (or two photos are
+    all there is, with no third to check them).
     """
 
     level: Level
@@ -48,11 +48,11 @@ def judge(
     """Apply the rule to the evidence for a model of `photos` photos.
 
     Args:
-        focal_confirmed: an independent statement of the focal length agrees with the model (see `focal_is_confirmed`); the
-            focal test is then not needed, because what it fears, that the photos alone leave the focal length open, has
-            been settled by the statement.
-        chosen_subset: photos were dropped because they failed. Dropping what contradicts is how wrong models come to look
-            right, so every split of the rest must then be tested by enough matches and pass on its own.
+        focal_confirmed: an independent statement of the focal length agrees with the model (see
+            `focal_is_confirmed`); the focal test is then not needed, because what it fears, that the photos alone
+            leave the focal length open, has been settled by the statement.
+        chosen_subset: photos were dropped because they failed. Dropping what contradicts is how wrong models come
+            to look right, so every split of the rest must then be tested by enough matches and pass on its own.
     """
     failures = _match_failures(evidence, photos)
     if chosen_subset and not (
@@ -81,8 +81,8 @@ def focal_is_confirmed(features: FeatureSet, model: Model, strategy: Strategy, e
     """Tell whether stated focal lengths settle the focal length of a model.
 
     Every photo must have one. If the mapper estimated the focal length on its own, the estimate must agree with what is
-    stated. If the stated value was used as it is, the photos must not clearly prefer another: a wrong statement (a cropped
-    or edited photo) would otherwise pass unnoticed.
+    stated. If the stated value was used as it is, the photos must not clearly prefer another: a wrong statement (a
+    cropped or edited photo) would otherwise pass unnoticed.
     """
     if any(features.known_focal[photo] is None for photo in model.photos):
         return False
@@ -114,8 +114,8 @@ def _match_failures(evidence: Evidence, photos: int) -> list[str]:
         )
     if photos >= 3 and evidence.crossing_tracks < LEAST_CROSSING_TRACKS:
         failures.append(
-            f"only {evidence.crossing_tracks} points seen by three or more photos hold the two halves of the set together "
-            f"(at least {LEAST_CROSSING_TRACKS} needed)"
+            f"only {evidence.crossing_tracks} points seen by three or more photos hold the two halves of the set "
+            f"together (at least {LEAST_CROSSING_TRACKS} needed)"
         )
     limit = distortion_limit(evidence.relative_focal)
     if not evidence.largest_distortion <= limit:

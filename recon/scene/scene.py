@@ -75,8 +75,12 @@ class Scene:
         return [self.view(name) for name in self.test]
 
     def with_split(self, train: list[str], test: list[str]) -> "Scene":
-        """Return the scene with another choice of inputs and held-out views."""
-        return replace(self, train=tuple(train), test=tuple(test))
+        """Return the scene with another choice of inputs and held-out views.
+
+        Points and depth bounds go when a view that helped to find them is now held out.
+        """
+        scene = replace(self, train=tuple(train), test=tuple(test))
+        return replace(scene, points=None, bounds=None) if set(self.train) & set(test) else scene
 
     def with_warnings(self, *sentences: str) -> "Scene":
         return replace(self, warnings=(*self.warnings, *sentences))

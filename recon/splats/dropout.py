@@ -22,9 +22,7 @@ def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tens
     return 1.0 - _rank(distances.mean(1))
 
 
-def drop_probability(
-    distance: Float[Tensor, N], density: Float[Tensor, N], rate: float
-) -> Float[Tensor, N]:
+def drop_probability(distance: Float[Tensor, N], density: Float[Tensor, N], rate: float) -> Float[Tensor, N]:
     """Return each Gaussian's probability of being dropped, `rate` on average.
 
     Source: D2GS (depth-and-density guided dropout), section 3.2: score = half nearness, half density; layers by

@@ -161,7 +161,9 @@ def _sees(camera: Camera, points: Float[ndarray, "N 3"], near: float) -> ndarray
     pixels, depths = camera.project(points)
     # A sample on the picture's border or at `near` itself must not get lost to rounding in its own camera.
     slack = 1e-6
-    inside = (pixels >= -slack * camera.width) & (pixels <= np.array([camera.width, camera.height]) * (1 + slack))
+    inside = (pixels >= -slack * camera.width) & (
+        pixels <= np.array([camera.width, camera.height]) * (1 + slack)
+    )
     return inside.all(axis=1) & (depths >= near * (1 - slack))
 
 
@@ -169,7 +171,9 @@ def _neighbor_distances(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
     """Return each point's mean distance to its nearest points, never zero."""
     k = min(_NEIGHBORS, len(points) - 1)
     if k < 1:
-        raise ReconError("a single point to start from needs a radius, since it has no neighbours to take a size from")
+        raise ReconError(
+            "a single point to start from needs a radius, since it has no neighbours to take a size from"
+        )
     try:
         from recon.ops import nearest_neighbors
     except ImportError:  # the kernels are not built
@@ -189,5 +193,7 @@ def _neighbor_distances(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
 def _rotations_of_z_axis(directions: Float[Tensor, "N 3"]) -> Float[Tensor, "N 4"]:
     """Return quaternions that turn the z axis along unit directions or against them, whichever is nearer."""
     x, y, z = torch.where(directions[:, 2:] < 0, -directions, directions).unbind(dim=1)
-    quaternions = torch.stack([1 + z, -y, x, torch.zeros_like(z)], dim=1)  # half-way construction: 1 + z.n, z x n
+    quaternions = torch.stack(
+        [1 + z, -y, x, torch.zeros_like(z)], dim=1
+    )  # half-way construction: 1 + z.n, z x n
     return quaternions / quaternions.norm(dim=1, keepdim=True)

@@ -16,7 +16,7 @@ from recon.stereo.consistency import agreement, floats_in_front
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.depth_range import depth_ranges
 from recon.stereo.matches import TriangulatedMatches, match_working_views
-from recon.stereo.matching import RawDepth, match
+from recon.stereo.matching import RawDepth, match, refine
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.settings import StereoSettings
 from recon.stereo.sources import Source, select_sources
@@ -91,7 +91,7 @@ def _match_all(
     settings: StereoSettings,
     progress: Callable[[int, int], None] | None,
 ) -> list[RawDepth]:
-    """Match every photo, the second time with the first results that other photos confirm."""
+    """Match every photo, the second time with the first results that other photos confirm; refine wide baselines."""
     passes = 2 if settings.second_pass else 1
     trusted: list[Float[ndarray, "h w"]] | None = None
     raw: list[RawDepth] = []
@@ -110,6 +110,9 @@ def _match_all(
         if number + 1 < passes:
             counts = [_agreements(index, views, raw, sources) for index in range(len(views))]
             trusted = [np.where(c > 0, r.depth, np.float32(0)) for c, r in zip(counts, raw, strict=True)]
+    for index, view in enumerate(views):
+        if is_wide(sources[index], settings.wide_baseline):
+            raw[index] = refine(view, [views[s.index] for s in sources[index]], raw[index], ranges[index])
     return raw
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recon import ops
 from recon.stereo.consistency import relative_projection
+from recon.stereo.normals import inverse_depth_slopes
 from recon.stereo.working_view import WorkingView
 
 MIN_WEIGHT_AT_TWO_SOURCES = 0.5
@@ -25,7 +26,7 @@ DISTINCT = 0.25
 
 @dataclass(frozen=True, eq=False)
 class RawDepth:
-    """A photo's depth before any check.
+    """A photo's depth before it is checked against the others'.
 
     Attributes:
         depth: [h, w] float32 z; 0 where the photo is not valid.
@@ -79,6 +80,29 @@ def match(
     distinctness = ((matching.runner_up / matching.best.clamp(min=1) - 1) / DISTINCT).clamp(0, 1)
     valid = torch.from_numpy(reference.valid)
     return RawDepth((depth * valid).numpy(), (distinctness * valid).numpy())
+
+
+def refine(
+    reference: WorkingView, sources: Sequence[WorkingView], raw: RawDepth, depth_range: tuple[float, float]
+) -> RawDepth:
+    """Turn fronto-parallel depth into slanted planes, for surfaces that sources see under other angles."""
+    packed = pack_sources(reference, sources)
+    known = raw.depth > 0
+    inverse = np.divide(1.0, raw.depth, out=np.zeros(raw.depth.shape), where=known)
+    slopes, _ = inverse_depth_slopes(raw.depth)
+    planes = ops.refine_planes(
+        ops.pack_colors(torch.from_numpy(reference.image)),
+        packed.pictures,
+        packed.sizes,
+        packed.projections,
+        torch.from_numpy(inverse).float(),
+        torch.from_numpy(slopes).float(),
+        focal=reference.camera.fx,
+    )
+    near, far = depth_range
+    refined = planes.inverse_depth.numpy().clip(1 / far, 1 / near)
+    depth = np.divide(1.0, refined, out=np.zeros(raw.depth.shape, np.float32), where=known)
+    return RawDepth(depth, raw.distinctness)
 
 
 def lowest_weight(sources: int) -> float:

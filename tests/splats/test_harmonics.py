@@ -40,7 +40,9 @@ def test_rotation_moves_the_colours(degree):
     sh = rng.normal(size=((degree + 1) ** 2, 3))
     d = directions()
     rotated = sh_rotation(rotation, degree) @ sh
-    np.testing.assert_allclose(sh_basis(d @ rotation.T, degree) @ rotated, sh_basis(d, degree) @ sh, atol=1e-12)
+    np.testing.assert_allclose(
+        sh_basis(d @ rotation.T, degree) @ rotated, sh_basis(d, degree) @ sh, atol=1e-12
+    )
 
 
 def test_rotations_form_a_group():

@@ -10,7 +10,9 @@ from recon.splats.gaussians import SH_C0
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
 
 CAMERAS = [
-    Camera(look_at(np.array([x, 0.0, -4.0]), np.zeros(3), np.array([0.0, -1.0, 0.0])), 80, 70, 50, 30, 100, 60)
+    Camera(
+        look_at(np.array([x, 0.0, -4.0]), np.zeros(3), np.array([0.0, -1.0, 0.0])), 80, 70, 50, 30, 100, 60
+    )
     for x in (-1.0, 0.0, 1.5)
 ]
 
@@ -36,7 +38,9 @@ def test_neighbours_give_the_size_where_there_are_no_footprints():
     """On a line with gaps 1, 2, 4, 8 the three nearest are known."""
     positions = np.array([[0.0, 0, 0], [1, 0, 0], [3, 0, 0], [7, 0, 0], [15, 0, 0]])
     gaussians = gaussians_from_points(positions, np.full((5, 3), 128, np.uint8))
-    expected = torch.tensor([(1 + 3 + 7) / 3, (1 + 2 + 6) / 3, (2 + 3 + 4) / 3, (4 + 6 + 7) / 3, (8 + 12 + 14) / 3])
+    expected = torch.tensor(
+        [(1 + 3 + 7) / 3, (1 + 2 + 6) / 3, (2 + 3 + 4) / 3, (4 + 6 + 7) / 3, (8 + 12 + 14) / 3]
+    )
     torch.testing.assert_close(gaussians.scales, expected[:, None].repeat(1, 3))
     torch.testing.assert_close(0.5 + SH_C0 * gaussians.sh[:, 0], torch.full((5, 3), 128 / 255))
 
@@ -125,8 +129,18 @@ def test_seeds_decide():
 
 
 def test_hopeless_frusta_get_a_sentence():
-    away = Camera(look_at(np.array([0.0, 0, -4]), np.array([0.0, 0, -9]), np.array([0.0, -1, 0])), 80, 70, 50, 30, 100, 60)
-    with pytest.raises(ReconError, match="hardly anything between depths 1 and 5 is seen by 2 of the 2 cameras"):
+    away = Camera(
+        look_at(np.array([0.0, 0, -4]), np.array([0.0, 0, -9]), np.array([0.0, -1, 0])),
+        80,
+        70,
+        50,
+        30,
+        100,
+        60,
+    )
+    with pytest.raises(
+        ReconError, match="hardly anything between depths 1 and 5 is seen by 2 of the 2 cameras"
+    ):
         random_gaussians_in_frusta([CAMERAS[1], away], 10, 1, 5, seed=0, seen_by=2)
     with pytest.raises(ReconError, match="seen by 3 cameras, but there are 2"):
         random_gaussians_in_frusta([away] * 2, 10, 1, 5, seed=0, seen_by=3)

@@ -110,14 +110,17 @@ def write_spz(path: str | os.PathLike[str], gaussians: Gaussians, version: Liter
         if version == 3:
             # wbits 31 is gzip; its header then holds no time stamp, so that equal scenes give equal files.
             compressor = zlib.compressobj(6, wbits=31)
-            for chunk in (_HEADER.pack(*header, 0), *attributes):
-                file.write(compressor.compress(chunk))
+            file.write(compressor.compress(_HEADER.pack(*header, 0)))
+            for attribute in attributes:
+                file.write(compressor.compress(attribute.data))
             file.write(compressor.flush())
         else:
             import zstandard
 
             attributes = [attribute for attribute in attributes if len(attribute)]
-            streams = [zstandard.ZstdCompressor(level=12).compress(attribute) for attribute in attributes]
+            streams = [
+                zstandard.ZstdCompressor(level=12).compress(attribute.data) for attribute in attributes
+            ]
             table_offset = _HEADER.size + _HEADER_V4_REST.size
             file.write(_HEADER.pack(*header, len(streams)) + _HEADER_V4_REST.pack(table_offset))
             for stream, attribute in zip(streams, attributes, strict=True):
@@ -225,7 +228,9 @@ def _unpack_zstd(content: bytes, source: str) -> tuple[_Header, list[ndarray]]:
             raise ReconError(f"{source} is damaged: stream {index} does not have the size of its attribute")
         data = _inflate_zstd(content[offset : offset + compressed], size)
         if data is None:
-            raise ReconError(f"{source} is damaged: stream {index} does not hold the {size} bytes of its attribute")
+            raise ReconError(
+                f"{source} is damaged: stream {index} does not hold the {size} bytes of its attribute"
+            )
         attributes.append(np.frombuffer(data, np.uint8))
         offset += compressed
     if not sizes[-1]:
@@ -271,7 +276,6 @@ def _decode(header: _Header, attributes: list[ndarray], source: str) -> Gaussian
     positions, opacities, colors, scales, rotations, harmonics = (
         attribute.reshape(count, len(attribute) // count) for attribute in attributes
     )
-    harmonics = harmonics.reshape(count, coefficients - 1, 3)
     arrays = {
         "means": np.empty((count, 3), np.float32),
         "log_scales": np.empty((count, 3), np.float32),
@@ -286,8 +290,9 @@ def _decode(header: _Header, attributes: list[ndarray], source: str) -> Gaussian
         arrays["quaternions"][part] = unpack_rotations(rotations[part])[:, [3, 0, 1, 2]] * [1, 1, -1, -1]
         arrays["opacity_logits"][part] = byte_opacity_logits(opacities[part, 0])
         arrays["sh"][part, 0] = _COLORS[colors[part]]
-        arrays["sh"][part, 1:] = _HARMONICS[harmonics[part]]
-        arrays["sh"][part, 1:] *= FLIP_SH[1:coefficients, None]
+        higher = arrays["sh"][part, 1:]
+        higher[:] = _HARMONICS[harmonics[part]].reshape(higher.shape)
+        higher *= FLIP_SH[1:coefficients, None]
     check_arrays(source, arrays)
     return Gaussians(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 

@@ -41,7 +41,9 @@ def test_bytes_of_one_gaussian(tmp_path):
 
 def test_degenerate_records_stay_finite():
     """Zero sizes and zero rotations, which padding records of other programs have."""
-    gaussians = decode_splat(struct.pack("<6f8B", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 128, 128, 128), "a.splat")
+    gaussians = decode_splat(
+        struct.pack("<6f8B", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128, 128, 128, 128), "a.splat"
+    )
     assert all(torch.isfinite(tensor).all() for tensor in gaussians.tensors().values())
     assert gaussians.quaternions.tolist() == [[1, 0, 0, 0]]
 

@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from recon.splats.formats import decode_spz, read_spz, write_spz
 from recon.splats.formats.limits import byte_opacity_logits
 from recon.splats.harmonics import sh_basis
 
+GOLDEN = Path(__file__).parent / "golden"
+
 ROTATION_ERROR = 2 * 2 * np.sqrt(3) * np.sqrt(0.5) / 1022
-"""Three components are off by at most half of sqrt(1/2)/511, the fourth by as much together, the angle by twice that."""
+"""Three components are off by at most half of sqrt(1/2)/511, the fourth by as much in sum, the angle by twice that."""
 
 
 def encoded(tmp_path, gaussians: Gaussians, version: int = 3) -> bytes:
@@ -39,10 +42,14 @@ def test_round_trip_is_within_the_quantisation(tmp_path, make_gaussians, version
     content = encoded(tmp_path, gaussians, version)
     back = decode_spz(content, "a.spz")
     extent = float(gaussians.means.abs().max())
-    assert (back.means - gaussians.means).abs().max() <= extent / 2**23  # half a step; a step is <= extent / 2^22
+    assert (
+        back.means - gaussians.means
+    ).abs().max() <= extent / 2**23  # half a step; a step is <= extent / 2^22
     assert (back.log_scales - gaussians.log_scales).abs().max() <= 1 / 32 + 1e-6
     assert (back.opacities - gaussians.opacities).abs().max() <= 0.5 / 255 + 1e-6
-    assert (back.sh[:, 0] - gaussians.sh[:, 0].clamp(-1 / 0.3, 1 / 0.3)).abs().max() <= 0.5 / 255 / 0.15 + 1e-6
+    assert (
+        back.sh[:, 0] - gaussians.sh[:, 0].clamp(-1 / 0.3, 1 / 0.3)
+    ).abs().max() <= 0.5 / 255 / 0.15 + 1e-6
     if degree >= 1:
         assert (back.sh[:, 1:4] - gaussians.sh[:, 1:4]).abs().max() <= (4 + 0.5) / 128 + 1e-6
     if degree >= 2:
@@ -104,7 +111,9 @@ def test_axes_change_keeps_the_colours():
 
     directions = np.random.default_rng(0).normal(size=(50, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    np.testing.assert_allclose(sh_basis(directions * [1, -1, -1], 3), sh_basis(directions, 3) * FLIP_SH, atol=1e-12)
+    np.testing.assert_allclose(
+        sh_basis(directions * [1, -1, -1], 3), sh_basis(directions, 3) * FLIP_SH, atol=1e-12
+    )
 
 
 def test_opacity_extremes_stay_finite():
@@ -115,14 +124,18 @@ def test_opacity_extremes_stay_finite():
 def legacy_body(version: int, rotation: bytes, flags: int = 0, extensions: bytes = b"") -> bytes:
     header = struct.pack("<4sIIBBBB", b"NGSP", version, 1, 0, 12, flags, 0)
     position = (4096).to_bytes(3, "little") * 3
-    return gzip.compress(header + position + bytes([255, 128, 128, 128, 160, 160, 160]) + rotation + extensions)
+    return gzip.compress(
+        header + position + bytes([255, 128, 128, 128, 160, 160, 160]) + rotation + extensions
+    )
 
 
 def test_version_2_rotation():
     """Bytes 0, 128 and 255 are about -1, 0 and 1; w is what is missing to length one."""
     quaternion = decode_spz(legacy_body(2, bytes([128, 204, 128])), "a.spz").quaternions[0]
     np.testing.assert_allclose(quaternion, [0.8, 0, -0.6, 0], atol=6e-3)
-    long = decode_spz(legacy_body(2, bytes([255, 255, 255])), "a.spz").quaternions[0]  # longer than one: w is 0
+    long = decode_spz(legacy_body(2, bytes([255, 255, 255])), "a.spz").quaternions[
+        0
+    ]  # longer than one: w is 0
     assert long[0] == 0 and torch.isfinite(long).all()
 
 
@@ -217,8 +230,20 @@ def test_a_bomb_is_refused_before_it_unpacks():
     bomb = compressor.compress(header) + b"".join(compressor.compress(bytes(1 << 20)) for _ in range(320))
     bomb += compressor.flush()
     assert len(bomb) < 1 << 20
-    with pytest.raises(ReconError, match="more than its .* bytes can hold"):
+    with pytest.raises(ReconError, match=r"more than its \d+ bytes can hold"):
         decode_spz(bomb, "a.spz")
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_files_of_the_reference_implementation(version):
+    """reference_v*.spz and reference.npz hold one cloud of 64 Gaussians, degree 3: what Niantic's encoder (commit
+    21715c3) made of it as versions 2 to 4, from RDF axes, and what its decoder made of those, in RDF axes again."""
+    gaussians = read_spz(GOLDEN / f"reference_v{version}.spz")
+    with np.load(GOLDEN / "reference.npz", allow_pickle=False) as expected:
+        for name, tensor in gaussians.tensors().items():
+            coarse = version == 2 and name == "quaternions"
+            known = expected["quaternions_v2" if coarse else name]
+            np.testing.assert_allclose(tensor, known, atol=3e-5 if coarse else 1e-6, err_msg=name)
 
 
 def test_read_names_the_file(tmp_path):
