@@ -8,6 +8,7 @@ void bind_adam(nb::module_& m);
 void bind_l1_ssim(nb::module_& m);
 void bind_nearest_neighbors(nb::module_& m);
 void bind_rasterize(nb::module_& m);
+void bind_sweep(nb::module_& m);
 #if defined(RECON_EMULATE_CUDA)
 void bind_emulation(nb::module_& m);
 #endif
@@ -27,4 +28,5 @@ NB_MODULE(_cuda, m) {
   recon::device::bind_l1_ssim(m);
   recon::device::bind_nearest_neighbors(m);
   recon::device::bind_rasterize(m);
+  recon::device::bind_sweep(m);
 }

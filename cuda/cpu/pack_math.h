@@ -160,10 +160,60 @@ RECON_INLINE void transpose(f32* rows) {
 #endif
 }
 
+#if defined(__AVX512F__)
+// A permutation of 16 lanes out of 32: lane i comes from source[i], 0-15 of the first pack, 16-31 of the second.
+struct Permutation {
+  alignas(64) int32_t source[16];
+};
+
+// Lane i of field k is number 3 i + k of 48: first out of registers 0 and 1, then with register 2.
+constexpr Permutation split3(int k, bool second) {
+  Permutation p = {};
+  for (int i = 0; i < 16; ++i) {
+    const int at = 3 * i + k;
+    p.source[i] = second ? (at < 32 ? i : at - 16) : (at < 32 ? at : 0);
+  }
+  return p;
+}
+// The reverse: number 16 k + i of 48 comes from field (16 k + i) % 3: first out of fields 0 and 1, then with field 2.
+constexpr Permutation join3(int k, bool second) {
+  Permutation p = {};
+  for (int i = 0; i < 16; ++i) {
+    const int at = 16 * k + i, field = at % 3, lane = at / 3;
+    p.source[i] = second ? (field < 2 ? i : 16 + lane) : (field < 2 ? 16 * field + lane : 0);
+  }
+  return p;
+}
+RECON_INLINE f32 permute(f32 a, const Permutation& p, f32 b) {
+  return (f32)_mm512_permutex2var_ps((__m512)a, _mm512_load_si512(p.source), (__m512)b);
+}
+
+RECON_INLINE void deinterleave3(f32 a, f32 b, f32 c, f32* fields) {
+  static constexpr Permutation first[3] = {split3(0, false), split3(1, false), split3(2, false)};
+  static constexpr Permutation second[3] = {split3(0, true), split3(1, true), split3(2, true)};
+  for (int k = 0; k < 3; ++k) fields[k] = permute(permute(a, first[k], b), second[k], c);
+}
+RECON_INLINE void interleave3(const f32* fields, f32* out) {
+  static constexpr Permutation first[3] = {join3(0, false), join3(1, false), join3(2, false)};
+  static constexpr Permutation second[3] = {join3(0, true), join3(1, true), join3(2, true)};
+  for (int k = 0; k < 3; ++k) out[k] = permute(permute(fields[0], first[k], fields[1]), second[k], fields[2]);
+}
+#endif
+
 // Reads kLanes consecutive structs of `width` floats, of which the first `valid` exist, into one pack per field; missing
 // structs repeat the last one. And the reverse, which writes the valid ones only.
 template <int width>
 RECON_INLINE void load_structs(const float* from, int valid, f32* fields) {
+  if (width == 1 && valid == kLanes) {
+    fields[0] = load(from);
+    return;
+  }
+#if defined(__AVX512F__)
+  if (width == 3 && valid == kLanes) {
+    deinterleave3(load(from), load(from + 16), load(from + 32), fields);
+    return;
+  }
+#endif
   alignas(64) float lanes[width][kLanes];
   for (int i = 0; i < kLanes; ++i) {
     const float* one = from + width * (i < valid ? i : valid - 1);
@@ -173,6 +223,18 @@ RECON_INLINE void load_structs(const float* from, int valid, f32* fields) {
 }
 template <int width>
 RECON_INLINE void store_structs(float* to, int valid, const f32* fields) {
+  if (width == 1 && valid == kLanes) {
+    store(to, fields[0]);
+    return;
+  }
+#if defined(__AVX512F__)
+  if (width == 3 && valid == kLanes) {
+    f32 rows[3];
+    interleave3(fields, rows);
+    for (int k = 0; k < 3; ++k) store(to + 16 * k, rows[k]);
+    return;
+  }
+#endif
   alignas(64) float lanes[width][kLanes];
   for (int k = 0; k < width; ++k) store(lanes[k], fields[k]);
   for (int i = 0; i < valid; ++i)

@@ -8,10 +8,10 @@
 namespace recon::RECON_ISA {
 namespace {
 
-constexpr int kDigitBits = 11;
+constexpr int kDigitBits = 12;  // two passes for the usual 24 bits of depth; the counters fit a first-level cache
 constexpr int kDigits = 1 << kDigitBits;
 // Items per part of a parallel pass; a fixed number, so that parts do not depend on the threads.
-constexpr int64_t kPart = 16384;
+constexpr int64_t kPart = 32768;
 
 // One stable pass of a radix sort over `digit` = (key - base) >> shift.
 void radix_pass(const uint64_t* from, uint64_t* to, int64_t count, uint32_t base, int shift, Buffer<uint32_t>& histogram) {
@@ -65,6 +65,15 @@ void sort_by_depth(const RasterizeInputs& in, RasterizeState& state) {
   if (from != keys) std::swap(state.keys, state.sorted);
 }
 
+// In depth order a Gaussian's hits lie anywhere in memory: ask for the range, then for the hits, some steps ahead.
+inline void prefetch_hits(const RasterizeState& state, const uint64_t* order, int64_t k) {
+  constexpr int kRangeAhead = 32, kHitsAhead = 16;
+  if (k + kRangeAhead >= state.visible) return;
+  __builtin_prefetch(&state.hits[static_cast<uint32_t>(order[k + kRangeAhead])]);
+  const uint32_t i = static_cast<uint32_t>(order[k + kHitsAhead]);
+  __builtin_prefetch(state.chunks[i / kChunk].hits.data() + state.hits[i].begin);
+}
+
 }  // namespace
 
 void bin_splats(const RasterizeInputs& in, RasterizeState& state) {
@@ -82,9 +91,10 @@ void bin_splats(const RasterizeInputs& in, RasterizeState& state) {
     std::fill(own, own + tiles, 0u);
     const int64_t end = std::min(state.visible, (part + 1) * per_part);
     for (int64_t k = part * per_part; k < end; ++k) {
+      prefetch_hits(state, order, k);
       const uint32_t i = static_cast<uint32_t>(order[k]);
-      const TileHit* hits = state.chunks[i / kChunk].hits.data() + state.hit_begin[i];
-      for (uint32_t h = 0; h < state.hit_count[i]; ++h) ++own[hits[h].tile];
+      const TileHit* hits = state.chunks[i / kChunk].hits.data() + state.hits[i].begin;
+      for (uint32_t h = 0; h < state.hits[i].count; ++h) ++own[hits[h].tile];
     }
   });
   uint32_t* tile_begin = state.tile_begin.reserve(tiles + 1);
@@ -103,11 +113,12 @@ void bin_splats(const RasterizeInputs& in, RasterizeState& state) {
     uint32_t* own = counts + part * tiles;
     const int64_t end = std::min(state.visible, (part + 1) * per_part);
     for (int64_t k = part * per_part; k < end; ++k) {
+      prefetch_hits(state, order, k);
       const uint32_t i = static_cast<uint32_t>(order[k]);
       const ChunkHits& chunk = state.chunks[i / kChunk];
-      const TileHit* hits = chunk.hits.data() + state.hit_begin[i];
-      const uint32_t slot = static_cast<uint32_t>(chunk.first_slot) + state.hit_begin[i];
-      for (uint32_t h = 0; h < state.hit_count[i]; ++h)
+      const TileHit* hits = chunk.hits.data() + state.hits[i].begin;
+      const uint32_t slot = static_cast<uint32_t>(chunk.first_slot) + state.hits[i].begin;
+      for (uint32_t h = 0; h < state.hits[i].count; ++h)
         pairs[own[hits[h].tile]++] = {i, hits[h].blocks, slot + h};
     }
   });

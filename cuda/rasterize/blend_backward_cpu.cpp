@@ -36,10 +36,10 @@ struct Scratch {
   alignas(64) float u[kLanes], v[kLanes];
 };
 
-// Gradients of one block's pixels; adds to d_background[3].
+// Gradients of one block's pixels.
 template <Level level>
 void read_gradients(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeUpstream& up, int x0, int y0,
-                    const Wanted& wanted, BlockGradients& g, float* feature_gradients, float* d_background) {
+                    const Wanted& wanted, BlockGradients& g, float* feature_gradients) {
   alignas(64) float alpha[kBlockPixels], d_alpha[kBlockPixels] = {}, behind[kBlockPixels] = {};
   alignas(64) float planes[3 * kBlockPixels];
   read_block(out.alpha, in, 1, x0, y0, alpha);
@@ -48,10 +48,7 @@ void read_gradients(const RasterizeInputs& in, const RasterizeOutputs& out, cons
     read_block(up.color, in, 3, x0, y0, g.color[0]);
     read_block(out.color, in, 3, x0, y0, planes);
     for (int c = 0; c < 3; ++c)
-      for (int i = 0; i < kBlockPixels; ++i) {
-        behind[i] += g.color[c][i] * planes[c * kBlockPixels + i];
-        d_background[c] += g.color[c][i] * (1.0f - alpha[i]);
-      }
+      for (int i = 0; i < kBlockPixels; ++i) behind[i] += g.color[c][i] * planes[c * kBlockPixels + i];
   } else {
     std::fill(g.color[0], g.color[0] + 3 * kBlockPixels, 0.0f);
   }
@@ -255,18 +252,9 @@ void replay_tile(const RasterizeInputs& in, const RasterizeOutputs& out, const R
   const int channels = in.feature_count, feature_floats = channels * kBlockPixels;
   const bool with_features = level == kEverything && wanted.features;
   if (with_features) scratch.feature_gradients.resize(static_cast<size_t>(kTileBlocks) * feature_floats);
-  float* d_background = state.tile_sums.data() + 3 * index;
-  d_background[0] = d_background[1] = d_background[2] = 0.0f;
-  uint32_t alive = 0;
-  for (int block = 0; block < kTileBlocks; ++block) {
-    const int x0 = tile.x0 + kBlock * (block % 4), y0 = tile.y0 + kBlock * (block / 4);
-    if (x0 >= in.width || y0 >= in.height) continue;
-    alive |= 1u << block;
-    read_gradients<level>(in, out, upstream, x0, y0, wanted, scratch.blocks[block],
-                          with_features ? scratch.feature_gradients.data() + block * feature_floats : nullptr,
-                          d_background);
-    scratch.blocks[block].transmittance = first_transmittance(block_pixels(tile, block), in);
-  }
+  uint32_t alive = 0, ready = 0;  // bits by block
+  for (int block = 0; block < kTileBlocks; ++block)
+    if (tile.x0 + kBlock * (block % 4) < in.width && tile.y0 + kBlock * (block / 4) < in.height) alive |= 1u << block;
   for (int64_t begin = tile.begin; begin < tile.end; begin += kBatch) {
     const int64_t end = std::min(begin + kBatch, tile.end);
     const int size = static_cast<int>(end - begin);
@@ -276,11 +264,18 @@ void replay_tile(const RasterizeInputs& in, const RasterizeOutputs& out, const R
     if (alive != 0) {
       load_batch(state, begin, end, scratch.batch);
       for (int block = 0; block < kTileBlocks; ++block) {
-        if ((alive >> block & 1) == 0) continue;
+        if ((alive >> block & 1) == 0 || scratch.batch.counts[block] == 0) continue;
         BlockGradients& g = scratch.blocks[block];
-        replay_block<level>(in, wanted, pairs, block_pixels(tile, block), scratch.batch.lists[block],
-                            scratch.batch.counts[block], scratch, g,
-                            with_features ? scratch.feature_gradients.data() + block * feature_floats : nullptr);
+        float* features = with_features ? scratch.feature_gradients.data() + block * feature_floats : nullptr;
+        const BlockPixels pixels = block_pixels(tile, block);
+        if ((ready >> block & 1) == 0) {
+          read_gradients<level>(in, out, upstream, tile.x0 + kBlock * (block % 4), tile.y0 + kBlock * (block / 4), wanted,
+                                g, features);
+          g.transmittance = first_transmittance(pixels, in);
+          ready |= 1u << block;
+        }
+        replay_block<level>(in, wanted, pairs, pixels, scratch.batch.lists[block], scratch.batch.counts[block], scratch,
+                            g, features);
         bool any_alive = false;
         for (const f32& t : g.transmittance.part) any_alive |= some(at_least(t, splat(math::kStop)));
         if (!any_alive) alive &= ~(1u << block);
@@ -296,6 +291,24 @@ void replay_tile(const RasterizeInputs& in, const RasterizeOutputs& out, const R
   }
 }
 
+// The background shows through with the final transmittance.
+void background_gradient(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeUpstream& upstream,
+                         const RasterizeGradients& gradients, RasterizeState& state) {
+  float* rows = state.row_sums.reserve(3 * static_cast<size_t>(in.height));
+  parallel_ranges(in.height, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t y = begin; y < end; ++y) {
+      float sums[3] = {};
+      for (int64_t at = y * in.width; upstream.color != nullptr && at < (y + 1) * in.width; ++at)
+        for (int c = 0; c < 3; ++c) sums[c] += upstream.color[3 * at + c] * (1.0f - out.alpha[at]);
+      std::copy_n(sums, 3, rows + 3 * y);
+    }
+  });
+  double totals[3] = {};
+  for (int y = 0; y < in.height; ++y)
+    for (int c = 0; c < 3; ++c) totals[c] += rows[3 * y + c];
+  for (int c = 0; c < 3; ++c) gradients.background[c] = static_cast<float>(totals[c]);
+}
+
 }  // namespace
 
 void blend_backward(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeUpstream& upstream,
@@ -306,7 +319,6 @@ void blend_backward(const RasterizeInputs& in, const RasterizeOutputs& out, cons
   const bool everything = wanted.median || wanted.normal || wanted.features || wanted.absolute;
   state.rows.reserve(state.pair_count * kRowSize);
   if (wanted.features) state.feature_rows.reserve(state.pair_count * in.feature_count);
-  state.tile_sums.reserve(3 * tiles);
   parallel_chunks(tiles, [&](int64_t tile) {
     if (everything)
       replay_tile<kEverything>(in, out, upstream, wanted, state, tile);
@@ -315,13 +327,7 @@ void blend_backward(const RasterizeInputs& in, const RasterizeOutputs& out, cons
     else
       replay_tile<kColorOnly>(in, out, upstream, wanted, state, tile);
   });
-  if (gradients.background != nullptr) {
-    for (int c = 0; c < 3; ++c) {
-      double total = 0.0;
-      for (int64_t tile = 0; tile < tiles; ++tile) total += state.tile_sums[3 * tile + c];
-      gradients.background[c] = static_cast<float>(total);
-    }
-  }
+  if (gradients.background != nullptr) background_gradient(in, out, upstream, gradients, state);
 }
 
 }  // namespace recon::RECON_ISA

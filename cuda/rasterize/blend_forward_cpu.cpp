@@ -26,6 +26,16 @@ struct Scratch {
 };
 
 template <Level level>
+RECON_INLINE void clear(BlockSums& sums) {
+  const Block zero = {};
+  for (Block& color : sums.color) color = zero;
+  if (level >= kWithDepth) sums.depth = zero;
+  if (level < kEverything) return;
+  sums.median = zero;
+  for (Block& normal : sums.normal) normal = zero;
+}
+
+template <Level level>
 RECON_INLINE void blend_block(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeState& state,
                               const TilePair* pairs, const BlockPixels& pixels, const int32_t* list, int count,
                               Scratch& scratch, BlockSums& block, float* features) {
@@ -79,8 +89,10 @@ void write_outputs(const RasterizeInputs& in, const RasterizeOutputs& out, int x
   for (int part = 0; part < kParts; ++part) store(alpha + part * kLanes, 1.0f - sums.transmittance.part[part]);
   write_block(alpha, in, 1, x0, y0, out.alpha);
   if (level >= kWithDepth && out.depth != nullptr) {
-    store(planes, sums.depth);
-    for (int i = 0; i < kBlockPixels; ++i) planes[i] = alpha[i] > 0.0f ? planes[i] / alpha[i] : 0.0f;
+    for (int part = 0; part < kParts; ++part) {
+      const f32 a = 1.0f - sums.transmittance.part[part], zero = splat(0.0f);
+      store(planes + part * kLanes, select(a > 0.0f, sums.depth.part[part] / a, zero));
+    }
     write_block(planes, in, 1, x0, y0, out.depth);
   }
   if (level < kEverything) return;
@@ -107,7 +119,7 @@ void blend_tile(const RasterizeInputs& in, const RasterizeOutputs& out, Rasteriz
   thread_local Scratch scratch;
   const Tile tile = tile_at(state, index);
   for (int block = 0; block < kTileBlocks; ++block) {
-    scratch.sums[block] = BlockSums{};
+    clear<level>(scratch.sums[block]);
     scratch.sums[block].transmittance = first_transmittance(block_pixels(tile, block), in);
   }
   const bool with_features = level == kEverything && out.features != nullptr;
@@ -151,7 +163,7 @@ void sum_contributions(const RasterizeInputs& in, const RasterizeOutputs& out, c
     const int64_t first = state.chunks[begin / kChunk].first_slot;
     for (int64_t i = begin; i < end; ++i) {
       float total = 0.0f;
-      for (uint32_t h = 0; h < state.hit_count[i]; ++h) total += state.slot_sums[first + state.hit_begin[i] + h];
+      for (uint32_t h = 0; h < state.hits[i].count; ++h) total += state.slot_sums[first + state.hits[i].begin + h];
       out.contribution[i] = total;
     }
   });

@@ -46,11 +46,12 @@ struct BlockPixels {
 RECON_INLINE BlockPixels block_pixels(const Tile& tile, int block) {
   BlockPixels pixels;
   const float x = tile.x0 + kBlock * (block % 4) + 0.5f, y = tile.y0 + kBlock * (block / 4) + 0.5f;
-  for (int part = 0; part < kParts; ++part)
-    for (int i = 0; i < kLanes; ++i) {
-      pixels.x[part][i] = x + (part * kLanes + i) % kBlock;
-      pixels.y[part][i] = y + (part * kLanes + i) / kBlock;
-    }
+  const f32 lane = ramp();
+  const f32 row = __builtin_convertvector(__builtin_convertvector(lane * (1.0f / kBlock), i32), f32);
+  for (int part = 0; part < kParts; ++part) {
+    pixels.x[part] = x + (lane - kBlock * row);
+    pixels.y[part] = y + part * (kLanes / kBlock) + row;
+  }
   return pixels;
 }
 
@@ -121,20 +122,71 @@ RECON_INLINE Footprint footprint(const Splat& s, f32 x, f32 y) {
 }
 
 // Copies a block's rows between a picture [H, W, channels] and planes [channels][16]; pixels outside are left alone, or
-// read as 0.
+// read as 0. The _whole forms are for blocks inside the picture; three channels are one permutation of 48 floats.
+template <int channels>
+RECON_INLINE void read_whole(const float* picture, int64_t stride, float* planes) {
+#if defined(__AVX512F__)
+  if (channels == 3) {
+    const float *row0 = picture, *row1 = picture + stride, *row2 = row1 + stride, *row3 = row2 + stride;
+    const __m512 a = _mm512_mask_loadu_ps(_mm512_maskz_loadu_ps(0x0fff, row0), 0xf000, row1 - 12);
+    const __m512 b = _mm512_mask_loadu_ps(_mm512_maskz_loadu_ps(0x00ff, row1 + 4), 0xff00, row2 - 8);
+    const __m512 c = _mm512_mask_loadu_ps(_mm512_maskz_loadu_ps(0x000f, row2 + 8), 0xfff0, row3 - 4);
+    f32 fields[3];
+    deinterleave3((f32)a, (f32)b, (f32)c, fields);
+    for (int k = 0; k < 3; ++k) store(planes + k * kBlockPixels, fields[k]);
+    return;
+  }
+#endif
+  for (int r = 0; r < kBlock; ++r)
+    for (int c = 0; c < kBlock; ++c)
+      for (int k = 0; k < channels; ++k)
+        planes[k * kBlockPixels + r * kBlock + c] = picture[r * stride + c * channels + k];
+}
+template <int channels>
+RECON_INLINE void write_whole(const float* planes, float* picture, int64_t stride) {
+#if defined(__AVX512F__)
+  if (channels == 3) {
+    const f32 fields[3] = {load(planes), load(planes + 16), load(planes + 32)};
+    f32 rows[3];
+    interleave3(fields, rows);
+    float *row0 = picture, *row1 = picture + stride, *row2 = row1 + stride, *row3 = row2 + stride;
+    _mm512_mask_storeu_ps(row0, 0x0fff, (__m512)rows[0]);
+    _mm512_mask_storeu_ps(row1 - 12, 0xf000, (__m512)rows[0]);
+    _mm512_mask_storeu_ps(row1 + 4, 0x00ff, (__m512)rows[1]);
+    _mm512_mask_storeu_ps(row2 - 8, 0xff00, (__m512)rows[1]);
+    _mm512_mask_storeu_ps(row2 + 8, 0x000f, (__m512)rows[2]);
+    _mm512_mask_storeu_ps(row3 - 4, 0xfff0, (__m512)rows[2]);
+    return;
+  }
+#endif
+  for (int r = 0; r < kBlock; ++r)
+    for (int c = 0; c < kBlock; ++c)
+      for (int k = 0; k < channels; ++k)
+        picture[r * stride + c * channels + k] = planes[k * kBlockPixels + r * kBlock + c];
+}
 RECON_INLINE void read_block(const float* picture, const RasterizeInputs& in, int channels, int x0, int y0, float* planes) {
   const int columns = std::min(kBlock, in.width - x0), rows = std::min(kBlock, in.height - y0);
-  if (columns < kBlock || rows < kBlock) std::fill(planes, planes + channels * kBlockPixels, 0.0f);
+  const bool whole = columns == kBlock && rows == kBlock;
+  const int64_t stride = static_cast<int64_t>(in.width) * channels;
+  const float* corner = picture + y0 * stride + x0 * channels;
+  if (whole && channels == 1) return read_whole<1>(corner, stride, planes);
+  if (whole && channels == 3) return read_whole<3>(corner, stride, planes);
+  if (!whole) std::fill(planes, planes + channels * kBlockPixels, 0.0f);
   for (int r = 0; r < rows; ++r) {
-    const float* from = picture + (static_cast<int64_t>(y0 + r) * in.width + x0) * channels;
+    const float* from = corner + r * stride;
     for (int c = 0; c < columns; ++c)
       for (int k = 0; k < channels; ++k) planes[k * kBlockPixels + r * kBlock + c] = from[c * channels + k];
   }
 }
 RECON_INLINE void write_block(const float* planes, const RasterizeInputs& in, int channels, int x0, int y0, float* picture) {
   const int columns = std::min(kBlock, in.width - x0), rows = std::min(kBlock, in.height - y0);
+  const bool whole = columns == kBlock && rows == kBlock;
+  const int64_t stride = static_cast<int64_t>(in.width) * channels;
+  float* corner = picture + y0 * stride + x0 * channels;
+  if (whole && channels == 1) return write_whole<1>(planes, corner, stride);
+  if (whole && channels == 3) return write_whole<3>(planes, corner, stride);
   for (int r = 0; r < rows; ++r) {
-    float* to = picture + (static_cast<int64_t>(y0 + r) * in.width + x0) * channels;
+    float* to = corner + r * stride;
     for (int c = 0; c < columns; ++c)
       for (int k = 0; k < channels; ++k) to[c * channels + k] = planes[k * kBlockPixels + r * kBlock + c];
   }

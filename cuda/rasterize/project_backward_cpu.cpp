@@ -82,17 +82,17 @@ void finish_chunk(const RasterizeInputs& in, const RasterizeUpstream& upstream, 
     i32 seen = splat(int32_t{0});
     int one_seen = -1;
     for (int i = 0; i < valid; ++i) {
-      const uint32_t count = state.hit_count[first + i];
+      const uint32_t count = state.hits[first + i].count;
       if (out.features != nullptr) {
         float* d = out.features + (first + i) * in.feature_count;
         std::fill(d, d + in.feature_count, 0.0f);
         if (upstream.features != nullptr)
           for (uint32_t h = 0; h < count; ++h)
             for (int c = 0; c < in.feature_count; ++c)
-              d[c] += feature_rows[static_cast<int64_t>(state.hit_begin[first + i] + h) * in.feature_count + c];
+              d[c] += feature_rows[static_cast<int64_t>(state.hits[first + i].begin + h) * in.feature_count + c];
       }
       if (count == 0) continue;
-      sum_rows(rows + static_cast<int64_t>(state.hit_begin[first + i]) * kRowSize, count, totals[i]);
+      sum_rows(rows + static_cast<int64_t>(state.hits[first + i].begin) * kRowSize, count, totals[i]);
       for (int c = 0; c < 3; ++c) colors[c][i] = state.splats[first + i].color[c];
       seen[i] = -1;
       one_seen = i;

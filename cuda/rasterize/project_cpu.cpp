@@ -127,7 +127,7 @@ void project_chunk(const RasterizeInputs& in, const RasterizeOutputs& out, const
 
     // Comparisons with NaN are false, so what is not finite is not visible.
     const f32 largest = splat(1e30f);
-    i32 visible = (p.point.z > std::max(in.near_plane, 0.0f)) & (level >= 0.0f) & (terms.determinant < largest) &
+    i32 visible = (p.point.z > std::max(in.near_plane, 0.0f)) & (level >= 0.0f) & (opacity < largest) & (terms.determinant < largest) &
                   (abs(p.u) < largest) & (abs(p.v) < largest) & (abs(color.x) < largest) & (abs(color.y) < largest) &
                   (abs(color.z) < largest) & (p.u + half_width >= 0.5f) & (p.v + half_height >= 0.5f) &
                   (p.u - half_width <= in.width - 0.5f) & (p.v - half_height <= in.height - 0.5f);
@@ -150,9 +150,9 @@ void project_chunk(const RasterizeInputs& in, const RasterizeOutputs& out, const
 
     cover_bands(p, reach, half_width, visible, first_row, last_row, in.width, bands);
     for (int i = 0; i < valid; ++i) {
-      state.hit_begin[first + i] = static_cast<uint32_t>(chunk.count);
+      const uint32_t begin = static_cast<uint32_t>(chunk.count);
       const int64_t added = bands.count[i] > 0 ? list_tiles(bands, i, state.tiles_x, chunk) : 0;
-      state.hit_count[first + i] = static_cast<uint32_t>(added);
+      state.hits[first + i] = {begin, static_cast<uint32_t>(added)};
       if (added == 0) continue;
       uint32_t depth_bits;  // positive floats sort like their bits
       const float depth = p.point.z[i];
@@ -170,8 +170,7 @@ void project_gaussians(const RasterizeInputs& in, const RasterizeOutputs& out, R
   state.tiles_x = (in.width + kTile - 1) / kTile;
   state.tiles_y = (in.height + kTile - 1) / kTile;
   state.splats.reserve(chunks * kChunk);
-  state.hit_begin.reserve(in.count);
-  state.hit_count.reserve(in.count);
+  state.hits.reserve(in.count);
   state.keys.reserve(chunks * kChunk);
   if (state.chunks.size() < static_cast<size_t>(chunks)) state.chunks.resize(chunks);
   parallel_chunks(chunks, [&](int64_t chunk) { project_chunk(in, out, camera, state, chunk); });

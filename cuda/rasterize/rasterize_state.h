@@ -69,10 +69,14 @@ struct ChunkHits {
   int visible = 0;        // Gaussians with at least one hit; their (depth bits << 32 | index) are at keys[kChunk * chunk]
 };
 
+// A Gaussian's hits, within its chunk.
+struct HitRange {
+  uint32_t begin, count;
+};
+
 struct RasterizeState {
   Buffer<Splat> splats;           // [N]; only visible ones are written
-  Buffer<uint32_t> hit_begin;     // [N] first hit within the chunk
-  Buffer<uint32_t> hit_count;     // [N]
+  Buffer<HitRange> hits;          // [N]
   std::vector<ChunkHits> chunks;
   Buffer<uint64_t> keys, sorted;  // visible Gaussians by depth
   int64_t visible = 0;
@@ -84,7 +88,7 @@ struct RasterizeState {
   Buffer<float> rows;             // [pairs, kRowSize] gradient rows in slot order
   Buffer<float> feature_rows;     // [pairs, C]
   Buffer<float> slot_sums;        // [pairs] contributions
-  Buffer<float> tile_sums;        // [tiles, 3] background gradients
+  Buffer<float> row_sums;         // [H, 3] background gradients
   Buffer<float> chunk_sums;       // [chunks, 19] camera gradients
 };
 

@@ -1,7 +1,6 @@
-"""The pictures of a run folder: where each lies, and how depth, confidence and differences are coloured.
+"""The pictures of a run folder: where each lies, what its colours stand for, and differences as colours.
 
-A coloured picture carries its own scale as PNG text (`recon:low`, `recon:high`, `recon:ramp`), so that
-whoever shows it can put numbers beside the colours.
+A coloured picture carries its own scale as PNG text (`recon:low`, `recon:high`, `recon:ramp`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from recon.errors import ReconError
-from recon.files import atomic_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,9 +27,6 @@ DIFFERENCE_RAMP = "inferno"
 
 DIFFERENCE_GAIN = 4.0
 """The brightest colour of a difference picture is an error of 1 / gain; fixed, so that runs can be compared."""
-
-DEPTH_PERCENTILES = (1.0, 99.0)
-"""A depth preview spans these percentiles of the known depth, so that a few outliers do not flatten the rest."""
 
 MAX_PIXELS = 1 << 27
 """A larger picture is refused before it is decoded; 8192 x 8192 fits twice."""
@@ -54,36 +49,6 @@ def picture_path(run: Path, kind: PictureKind, name: str, suffix: str = "") -> P
         suffix: what distinguishes several pictures of one view, such as "_confidence".
     """
     return Path(run) / kind / f"{_file_stem(name)}{suffix}.png"
-
-
-def write_picture(path: Path, image: Float[ndarray, "H W 3"] | UInt8[ndarray, "H W 3"]) -> None:
-    """Write an sRGB picture, floats in [0, 1] or bytes, as PNG."""
-    _save(_to_bytes(image), path)
-
-
-def write_depth_picture(
-    path: Path, depth: Float[ndarray, "H W"], *, near: float | None = None, far: float | None = None
-) -> None:
-    """Write depth as colours, near blue and far red, unknown depth (0) black.
-
-    Args:
-        near, far: the depths at the ends of the ramp; by default percentiles of the known depth.
-    """
-    known = np.isfinite(depth) & (depth > 0)
-    if known.any():
-        low, high = np.percentile(depth[known], DEPTH_PERCENTILES)
-    else:
-        low, high = 0.0, 1.0
-    scale = ColorScale(float(low if near is None else near), float(high if far is None else far), DEPTH_RAMP)
-    colors = colorize(depth, scale)
-    colors[~known] = 0
-    _save(colors, path, scale)
-
-
-def write_confidence_picture(path: Path, confidence: Float[ndarray, "H W"]) -> None:
-    """Write a confidence in [0, 1] as colours."""
-    scale = ColorScale(0.0, 1.0, CONFIDENCE_RAMP)
-    _save(colorize(confidence, scale), path, scale)
 
 
 def colorize(values: Float[ndarray, "H W"], scale: ColorScale) -> UInt8[ndarray, "H W 3"]:
@@ -147,22 +112,3 @@ def _file_stem(name: str) -> str:
     """
     stem = re.sub(r'[%<>:"/\\|?*\x00-\x1f\x7f]|^\.', lambda match: f"%{ord(match[0]):02X}", name)
     return stem or "%"
-
-
-def _to_bytes(image: ndarray) -> UInt8[ndarray, "H W 3"]:
-    if image.dtype == np.uint8:
-        return image
-    return np.rint(np.clip(np.nan_to_num(image), 0.0, 1.0) * 255).astype(np.uint8)
-
-
-def _save(pixels: UInt8[ndarray, "H W 3"], path: Path, scale: ColorScale | None = None) -> None:
-    from PIL import Image
-    from PIL.PngImagePlugin import PngInfo
-
-    text = PngInfo()
-    if scale is not None:
-        text.add_text("recon:low", repr(scale.low))
-        text.add_text("recon:high", repr(scale.high))
-        text.add_text("recon:ramp", scale.ramp)
-    with atomic_path(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(temporary, format="PNG", pnginfo=text)

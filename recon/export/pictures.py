@@ -1,7 +1,6 @@
-"""Pictures of renders, depth, confidence and normals as PNG files.
+"""Pictures of renders, depth, confidence and normals as PNG files, from tensors or arrays.
 
-A picture that shows numbers as colours carries its scale as PNG text (`recon:low`, `recon:high`, `recon:ramp`), so that
-whoever shows it can put numbers beside the colours.
+Colours and their scales are those of `recon.evaluation.pictures`, which the report reads again.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ from numpy import ndarray
 from torch import Tensor
 
 from recon.errors import ReconError
+from recon.evaluation.pictures import write_confidence_picture, write_depth_picture
 from recon.files import atomic_write
-
-DEPTH_PERCENTILES = (1.0, 99.0)
-"""A depth preview's colours span these percentiles of the known depth, so that few outliers do not flatten the rest."""
 
 DEPTH_SUFFIX = "_16bit"
 """What the name of the exact depth picture has more than the name of its preview."""
@@ -46,11 +43,8 @@ def write_depth(path: str | os.PathLike[str], depth: Float[Tensor, "H W"] | Floa
         ReconError: when a file cannot be written.
     """
     z = _array(depth, "depth")
+    write_depth_picture(Path(path), z)
     known = np.isfinite(z) & (z > 0)
-    low, high = (0.0, 1.0) if not known.any() else map(float, np.percentile(z[known], DEPTH_PERCENTILES))
-    colors = _colorize(z, low, high, "turbo")
-    colors[~known] = 0
-    _save(path, colors, {"recon:low": low, "recon:high": high, "recon:ramp": "turbo"})
     unit = float(z[known].max()) / 65535 if known.any() else 1.0
     steps = np.zeros(z.shape, np.uint16)
     steps[known] = np.maximum(np.rint(z[known] / unit), 1)  # what is known must not become unknown
@@ -94,8 +88,7 @@ def write_confidence(
     Raises:
         ReconError: when the file cannot be written.
     """
-    colors = _colorize(_array(confidence, "confidence"), 0.0, 1.0, "viridis")
-    _save(path, colors, {"recon:low": 0.0, "recon:high": 1.0, "recon:ramp": "viridis"})
+    write_confidence_picture(Path(path), _array(confidence, "confidence"))
 
 
 def write_normals(
@@ -125,15 +118,6 @@ def _array(values: Tensor | ndarray, name: str, channels: tuple[int, ...] = ()) 
 
 def _to_bytes(values: ndarray) -> ndarray:
     return np.rint(np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8)
-
-
-def _colorize(values: ndarray, low: float, high: float, ramp: str) -> ndarray:
-    """Return [H, W, 3] bytes; values beyond the scale take the colour of its end."""
-    from matplotlib import colormaps
-
-    table = np.rint(colormaps[ramp](np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
-    share = (np.nan_to_num(values.astype(np.float64)) - low) / max(high - low, 1e-12)
-    return table[np.rint(np.clip(share, 0, 1) * 255).astype(np.intp)]
 
 
 def _save(path: str | os.PathLike[str], pixels: ndarray, text: dict[str, object] | None = None) -> None:

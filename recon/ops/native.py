@@ -52,8 +52,8 @@ def core() -> ModuleType:
         return importlib.import_module("recon._core")
     except ImportError as error:
         raise ReconError(
-            f"recon's CPU kernels (recon._core) could not be loaded: {error}. Install recon with a C++ compiler present "
-            "(`pip install .`), or build them in place with `make dev`."
+            f"recon's CPU kernels (recon._core) could not be loaded: {error}. Install recon with a C++ compiler "
+            "present (`pip install .`), or build them in place with `make dev`."
         ) from error
 
 

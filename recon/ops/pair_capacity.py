@@ -23,10 +23,17 @@ HEADROOM = 1.5
 
 @dataclass
 class PairCapacity:
-    """What is known about the number of pairs on one device."""
+    """What is known about the number of pairs on one device.
+
+    Attributes:
+        most_seen: the largest number that has arrived.
+        arriving: an event that says when a number is there, its page-locked memory, and the room the render had.
+        free: page-locked memory that is not in use.
+    """
 
     most_seen: int = 0
     arriving: list[tuple[torch.cuda.Event, Tensor, int]] = field(default_factory=list)
+    free: list[Tensor] = field(default_factory=list)
 
     def choose(self, exact: bool) -> int:
         """Return the room to give the next render, or 0 when it has to count its pairs first.
@@ -48,7 +55,7 @@ class PairCapacity:
         """Take note of the number of pairs that a render needed, as soon as it arrives."""
         if torch.cuda.is_current_stream_capturing():
             return
-        count = torch.empty(1, dtype=torch.int32, pin_memory=True)
+        count = self.free.pop() if self.free else torch.empty(1, dtype=torch.int32, pin_memory=True)
         count.copy_(state.pair_count[:4].view(torch.int32), non_blocking=True)
         event = torch.cuda.Event()
         event.record()
@@ -58,11 +65,12 @@ class PairCapacity:
         while self.arriving and self.arriving[0][0].query():
             _, count, capacity = self.arriving.pop(0)
             pairs = int(count)
+            self.free.append(count)
             self.most_seen = max(self.most_seen, pairs, 1)
             if pairs > capacity:
                 warnings.warn(
-                    f"A training step's picture needed {pairs} pairs of Gaussian and tile, but had room for {capacity}: "
-                    "its farthest Gaussians were left out. The next steps have more room.",
+                    f"A training step's picture needed {pairs} pairs of Gaussian and tile, but had room for "
+                    f"{capacity}: its farthest Gaussians were left out. The next steps have more room.",
                     RuntimeWarning,
                     stacklevel=2,
                 )

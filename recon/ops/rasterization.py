@@ -17,8 +17,8 @@ class Rasterization:
         color: [H, W, 3] blended colour, background included.
         alpha: [H, W] opacity of the pixel, 1 - final transmittance.
         depth: [H, W] expected camera z of the Gaussians' centres, sum(w z) / alpha, scene units; 0 where alpha is 0.
-        median_depth: [H, W] camera z of the centre of the Gaussian that takes the transmittance from above 0.5 to at most
-            0.5; 0 where none does. Its gradient goes straight to that Gaussian's depth.
+        median_depth: [H, W] camera z of the centre of the Gaussian that takes the transmittance from above 0.5 to
+            at most 0.5; 0 where none does. Its gradient goes straight to that Gaussian's depth.
         normal: [H, W, 3] blended normals, camera axes, unit length, facing the camera; 0 where alpha is 0. A
             Gaussian's normal is its shortest axis.
         features: [H, W, C] blended feature channels, sum(w f), no background.

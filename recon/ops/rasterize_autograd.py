@@ -1,8 +1,8 @@
 """How the rasterizer meets torch: back end calls, an autograd function for training loops, and registered ops.
 
-Training loops run the autograd function: it keeps the tile lists from the forward for the backward, and costs the least
-per call. Under `torch.compile` the registered ops `recon::rasterize` and `recon::rasterize_backward` are used: their state
-is tensors only, so the backward builds the tile lists again (about a tenth of a step).
+Training loops run the autograd function: it keeps the tile lists from the forward for the backward, and costs the
+least per call. Under `torch.compile` the registered ops `recon::rasterize` and `recon::rasterize_backward` are used:
+their state is tensors only, so the backward runs the forward again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Inputs = tuple[
     Tensor,
     Tensor | None,
 ]
-"""means, quaternions, scales, opacities, sh, colors, features, background, world_to_camera, intrinsics, screen_offsets."""
+"""The tensor arguments of `rasterize`, in the order of the registered op."""
 
 Outputs = tuple[Tensor, ...]
 """color, alpha, depth, median_depth, normal, features, radii, contribution; those not wanted are empty tensors."""

@@ -13,14 +13,10 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from recon.errors import ReconError
-from recon.evaluation.pictures import (
-    picture_path,
-    write_confidence_picture,
-    write_depth_picture,
-    write_picture,
-)
+from recon.evaluation.pictures import picture_path
 from recon.evaluation.report import views as report_views
 from recon.evaluation.report import write_report
 
@@ -31,6 +27,15 @@ TEST = ("t 1.jpg", QUOTED, "ünïcode &amp; more.jpg")
 SIZE = (48, 64)
 
 
+def save(path, pixels, **scale):
+    """Write a picture that carries a scale."""
+    text = PngInfo()
+    for key, value in scale.items():
+        text.add_text(f"recon:{key}", value)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, pnginfo=text)
+
+
 def make_run(folder, *, poses="certified", train=TRAIN, test=TEST, **metrics):
     """Write a run folder with everything in it."""
     generator = np.random.default_rng(0)
@@ -38,16 +43,16 @@ def make_run(folder, *, poses="certified", train=TRAIN, test=TEST, **metrics):
     for split, names in (("train", train), ("test", test)):
         for name in names:
             truth = generator.integers(0, 255, (*SIZE, 3), dtype=np.uint8)
-            write_picture(picture_path(folder, f"truth/{split}", name), truth)
-            write_picture(picture_path(folder, f"renders/{split}", name), truth // 2)
-            depth = generator.uniform(1.5, 6.25, SIZE)
-            write_depth_picture(picture_path(folder, "depth", name), depth, near=1.5, far=6.25)
+            save(picture_path(folder, f"truth/{split}", name), truth)
+            save(picture_path(folder, f"renders/{split}", name), truth // 2)
     for name in train:
-        write_depth_picture(picture_path(folder, "depth", name, "_stereo"), depth)
-        write_confidence_picture(picture_path(folder, "depth", name, "_confidence"), depth / 7)
+        colors = generator.integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+        save(picture_path(folder, "depth", name), colors, low="1.5", high="6.25", ramp="turbo")
+        save(picture_path(folder, "depth", name, "_stereo"), colors)
+        save(picture_path(folder, "depth", name, "_confidence"), colors, low="0", high="1", ramp="viridis")
 
     frames = []
-    for index, name in enumerate((*train, *test)):
+    for index, name in enumerate((*train, *test, "neither.jpg")):
         pose = np.eye(4)
         pose[0, 3] = index
         frames.append({"file_path": name, "transform_matrix": pose.tolist(), "fl_x": 50.0 + index})

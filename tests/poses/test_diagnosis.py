@@ -34,7 +34,7 @@ def features(
 def test_a_photo_without_overlap_is_named_with_its_closest():
     sentences = diagnose(features({(0, 1): 200, (1, 2): 150, (0, 2): 90, (1, 3): 7}, "ABCD"), [], None, {})
     assert sentences == (
-        "D.jpg does not overlap enough with the other photos: only 7 verified matches between D.jpg and B.jpg, its "
+        "D.jpg does not overlap enough with the other photos: only 7 verified matches between D.jpg and B.jpg, the "
         "closest (about 30 are needed). Take one or two photos between D.jpg and B.jpg.",
     )
 
@@ -42,12 +42,28 @@ def test_a_photo_without_overlap_is_named_with_its_closest():
 def test_two_groups_get_one_sentence():
     sentences = diagnose(features({(0, 1): 200, (1, 2): 150, (3, 4): 90, (2, 3): 12}), [], None, {})
     assert len(sentences) == 1
-    assert "The group D.jpg and E.jpg" in sentences[0] and "between D.jpg and C.jpg" in sentences[0]
+    assert (
+        "D.jpg and E.jpg overlap with each other but do not" in sentences[0]
+        and "between D.jpg and C.jpg" in sentences[0]
+    )
 
 
 def test_two_strangers_get_one_sentence():
     sentences = diagnose(features({}, "AB"), [], None, {})
-    assert len(sentences) == 1 and "no verified matches between A.jpg and B.jpg" in sentences[0]
+    assert len(sentences) == 1 and "no verified matches between B.jpg and A.jpg" in sentences[0]
+
+
+def test_a_set_without_any_overlap_gets_one_sentence():
+    sentences = diagnose(features({(1, 4): 9}), [], None, {})
+    assert len(sentences) == 1
+    assert "No two of the photos A.jpg, B.jpg, C.jpg, D.jpg and E.jpg overlap enough" in sentences[0]
+    assert "B.jpg and E.jpg with only 9 verified matches" in sentences[0]
+
+
+def test_many_loners_are_listed():
+    sentences = diagnose(features({(0, 1): 90, (1, 2): 20, (1, 3): 10}, "ABCDEFG"), [], None, {})
+    assert len(sentences) == 4 and "C.jpg" in sentences[0] and "D.jpg" in sentences[1]
+    assert sentences[3] == "The same holds for F.jpg and G.jpg."
 
 
 def test_turning_without_moving_is_recognised():

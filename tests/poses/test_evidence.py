@@ -31,14 +31,14 @@ def test_a_right_model_explains_its_matches(room, room_features, room_model, pos
     assert evidence.worst_pair_explained > 0.95 and evidence.verified_explained > 0.97
     assert evidence.explained > 0.95 and evidence.worst_split_explained > 0.95
     assert evidence.crossing_tracks > 50 and evidence.least_split_matches > 50
-    assert judge(evidence, 5).level == "certified"
+    assert judge(replace(evidence, focal=run_focal_test(room_model)), 5).level == "certified"
 
 
 @pytest.mark.parametrize("cluster", [[3, 4], [0], [1, 3]])
 @pytest.mark.parametrize(("rotation", "shift"), [(0.0, 0.5), (3.0, 0.0)])
 def test_a_cluster_glued_wrongly_is_refused_and_found(room_features, room_model, cluster, rotation, shift):
     wrong = moved(room_model, cluster, rotation, shift)
-    evidence = gather_evidence(room_features, wrong, test_focal=False)
+    evidence = gather_evidence(room_features, wrong)
     assert evidence.worst_pair_explained < 0.86
     assert judge(evidence, 5).level == "uncertified"
     assert evidence.weakest_split is not None
@@ -56,8 +56,8 @@ def test_the_evidence_does_not_depend_on_gauge_or_scale(room_features, room_mode
     for photo, pose in room_model.world_to_camera.items():
         poses[photo] = pose @ gauge
         poses[photo][:3, 3] *= 4.0
-    same = gather_evidence(room_features, replace(room_model, world_to_camera=poses), test_focal=False)
-    first = gather_evidence(room_features, room_model, test_focal=False)
+    same = gather_evidence(room_features, replace(room_model, world_to_camera=poses))
+    first = gather_evidence(room_features, room_model)
     for name in ("worst_pair_explained", "explained", "worst_split_explained", "verified_explained"):
         assert getattr(same, name) == pytest.approx(getattr(first, name), abs=0.002)
 
@@ -69,7 +69,7 @@ def test_few_tracks_across_a_split_are_counted(room_features, room_model):
     kept = np.ones(len(room_model.points), dtype=bool)
     kept[crossing[4:]] = False
     visible = room_model.visible[kept]
-    evidence = gather_evidence(room_features, replace(room_model, visible=visible), test_focal=False)
+    evidence = gather_evidence(room_features, replace(room_model, visible=visible))
     assert evidence.crossing_tracks <= 4 and evidence.thinnest_split is not None
     assert any("hold the two halves" in reason for reason in judge(evidence, 5).reasons)
 

@@ -81,7 +81,7 @@ def test_a_photo_of_something_else_is_left_out_by_name(room, settings, photo):
     estimate = estimate_poses([*room[0][:4], photo("other.jpg", other.clip(0, 1))], settings)
     assert estimate.status == "certified" and len(estimate.cameras) == 4
     assert set(estimate.left_out) == {"other.jpg"}
-    assert "other.jpg is left out: it shares only" in estimate.diagnosis[0]
+    assert "other.jpg is left out: it shares " in estimate.diagnosis[0]
     assert "take one photo between other.jpg and view_0" in estimate.diagnosis[0]
 
 
@@ -94,7 +94,7 @@ def test_photos_without_overlap_are_refused_with_their_names(settings, photo):
     assert estimate.status == "refused" and not estimate.cameras and estimate.points is None
     assert set(estimate.left_out) == {"a.jpg", "b.jpg", "c.jpg"}
     text = " ".join(estimate.diagnosis)
-    assert all(f"{name}.jpg" in text for name in "abc") and "between" in text
+    assert all(f"{name}.jpg" in text for name in "abc") and "overlap enough" in text
 
 
 def test_identical_and_featureless_photos_take_no_part(room, settings, photo):
@@ -105,7 +105,7 @@ def test_identical_and_featureless_photos_take_no_part(room, settings, photo):
     assert estimate.status == "certified" and list(estimate.cameras) == [p.name for p in room[0][:3]]
     assert "same picture as view_00.png" in estimate.left_out["copy.jpg"]
     assert "same picture as view_01.png" in estimate.left_out["again.jpg"]
-    assert "only 0 features" in estimate.left_out["blank.jpg"]
+    assert "hardly any features" in estimate.left_out["blank.jpg"]
 
 
 def test_two_identical_photos_are_refused(room, settings, photo):

@@ -49,6 +49,10 @@ def test_an_open_focal_length_is_plausible_unless_confirmed(ambiguity, residual_
     assert judge(evidence, 5, focal_confirmed=True).level == "certified"
 
 
+def test_an_untested_focal_length_is_a_doubt():
+    assert judge(replace(GOOD, focal=None), 5).level == "plausible"
+
+
 def test_a_confirmed_focal_length_excuses_nothing_else():
     assert judge(replace(GOOD, worst_pair_explained=0.5), 5, focal_confirmed=True).level == "uncertified"
 

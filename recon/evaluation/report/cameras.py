@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from recon.evaluation.report.contents import Contents, frame_name, number
+from recon.evaluation.report.contents import Contents, frame_name
 from recon.evaluation.report.markup import embedded
 
 MAX_POINTS = 20_000
@@ -25,13 +25,11 @@ SH_C0 = 0.28209479177387814
 def camera_scene(contents: Contents) -> dict[str, Any] | None:
     """Return the 3D view's data, or None when the run has no usable camera.
 
-    `cameras`: each with name, split, centre and the four picture corners in world coordinates, and a
-    thumbnail. `points`: positions as 16-bit integers within `low` and `high`, and bytes of colour, both
-    base64. `view`: what the viewer looks at first: target, up direction, direction to look from, distance.
+    * `cameras`: name, split, centre, the picture's corners in world coordinates, and a thumbnail of each;
+    * `points`: positions as 16-bit integers between `low` and `high`, and bytes of colour, both base64;
+    * `view`: what to look at first: target, up direction, direction to look from, and distance.
     """
-    cameras = [
-        camera for frame in contents.frames if (camera := _camera(frame, contents.cameras)) is not None
-    ]
+    cameras = _used_cameras(contents)
     if not cameras:
         return None
     centers = np.array([camera["center"] for camera in cameras])
@@ -40,14 +38,23 @@ def camera_scene(contents: Contents) -> dict[str, Any] | None:
     points, colors = _scene_points(contents)
     view = _first_view(centers, forwards, ups, points)
     size = _pyramid_size(centers, view["distance"])
-    held_out = set(contents.names("test"))
     for camera in cameras:
         center = np.array(camera["center"])
         camera["corners"] = _rounded(center + size * np.array(camera.pop("rays")))
         camera["center"] = _rounded(center)
-        camera["split"] = "test" if camera["name"] in held_out else "train"
         camera["picture"] = _thumbnail(contents, camera["name"], camera["split"])
     return {"cameras": cameras, "points": _packed(points, colors, view), "view": view}
+
+
+def _used_cameras(contents: Contents) -> list[dict[str, Any]]:
+    """Return the cameras of the input and held-out views; a data set may hold more, which the run did not touch."""
+    split = dict.fromkeys(contents.names("train"), "train") | dict.fromkeys(contents.names("test"), "test")
+    cameras = []
+    for frame in contents.frames:
+        camera = _camera(frame, contents.cameras)
+        if camera is not None and (not split or camera["name"] in split):
+            cameras.append({**camera, "split": split.get(camera["name"], "train")})
+    return cameras
 
 
 def _camera(frame: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any] | None:
@@ -76,6 +83,7 @@ def _camera(frame: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any] | N
         "forward": (-pose[:3, 2]).tolist(),
         "up": pose[:3, 1].tolist(),
         "rays": rays.tolist(),
+        "focal": float(f"{fx:.6g}"),
     }
 
 
@@ -199,14 +207,3 @@ def _rounded(values: Any) -> Any:
     """Return nested lists of floats with six significant digits."""
     array = np.asarray(values, np.float64)
     return [_rounded(row) for row in array] if array.ndim > 1 else [float(f"{value:.6g}") for value in array]
-
-
-def camera_rows(contents: Contents) -> list[tuple[str, list[float], float | None]]:
-    """Return name, position and horizontal focal length in pixels of every camera, for the table beside the view."""
-    rows = []
-    for frame in contents.frames:
-        camera = _camera(frame, contents.cameras)
-        if camera is not None:
-            focal = number(frame.get("fl_x", contents.cameras.get("fl_x")))
-            rows.append((camera["name"], camera["center"], focal))
-    return rows

@@ -22,7 +22,7 @@ from typing import Any
 from recon.evaluation.evaluate import METRIC_DEFINITIONS
 from recon.evaluation.hardware import machine_sentence
 from recon.evaluation.metrics import WEIGHTS_NOT_INSTALLED
-from recon.evaluation.report.cameras import camera_rows, camera_scene
+from recon.evaluation.report.cameras import camera_scene
 from recon.evaluation.report.charts import MAX_POINTS, duration, phase_bar, training_charts
 from recon.evaluation.report.contents import Contents, Split, number, read_contents
 from recon.evaluation.report.markup import Html, element, join
@@ -243,11 +243,11 @@ def _cameras(contents: Contents, scene: dict[str, Any] | None) -> Html | None:
     rows = [
         element(
             "tr",
-            element("th", name, scope="row"),
-            [element("td", f"{value:.4g}") for value in position],
-            element("td", "–" if focal is None else f"{focal:.1f}"),
+            element("th", camera["name"], scope="row"),
+            [element("td", f"{value:.4g}") for value in camera["center"]],
+            element("td", f"{camera['focal']:.1f}"),
         )
-        for name, position, focal in camera_rows(contents)
+        for camera in scene["cameras"]
     ]
     header = [element("th", text, scope="col") for text in ("camera", "x", "y", "z", "focal length (px)")]
     table = element("table", element("thead", element("tr", header)), element("tbody", rows))
