@@ -58,7 +58,9 @@ RUNGS: dict[str, tuple[str, list[str]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("scene", choices=SCENES)
     parser.add_argument("--views", type=int, default=3)
     parser.add_argument("--rungs", default="splat-random,splat-stereo,quality")
@@ -86,25 +88,38 @@ def main() -> None:
     print(f"train {scene.train}, test {scene.test}; stereo {time.perf_counter() - started:.1f} s", flush=True)
     for seed in range(arguments.seeds):
         for rung in arguments.rungs.split(","):
-            key = [arguments.scene, arguments.views, arguments.preset, arguments.max_size, rung + arguments.label, seed]
+            key = [
+                arguments.scene,
+                arguments.views,
+                arguments.preset,
+                arguments.max_size,
+                rung + arguments.label,
+                seed,
+            ]
             if json.dumps(key) in done:
                 continue
             row = _run(scene, inputs, rung, arguments, seed)
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             with open(arguments.out, "a") as file:
                 file.write(json.dumps({"key": key, "date": date.today().isoformat(), **row}) + "\n")
-            print(rung + arguments.label, seed, {k: v for k, v in row.items() if k != "per_image"}, flush=True)
+            print(
+                rung + arguments.label, seed, {k: v for k, v in row.items() if k != "per_image"}, flush=True
+            )
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
 
 
 def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
     method, assignments = RUNGS[rung]
     resolved = resolve(
-        ReconstructOptions(photos=Path("."), output=Path("."), method=method, preset=arguments.preset, device="cpu")
+        ReconstructOptions(
+            photos=Path("."), output=Path("."), method=method, preset=arguments.preset, device="cpu"
+        )
     )
     config_class = type(resolved.method_config)
     plain = merged(to_plain(resolved.method_config), parse_overrides([*assignments, *arguments.set]))
-    trainer = method_module(method).compose(inputs, from_plain(config_class, plain), seed, torch.device("cpu"))
+    trainer = method_module(method).compose(
+        inputs, from_plain(config_class, plain), seed, torch.device("cpu")
+    )
     start = trainer.gaussians.gaussians.detach()
     started = time.perf_counter()
     trainer.run()
@@ -129,7 +144,11 @@ def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
 
 
 def _finished(path: Path) -> set[str]:
-    return {json.dumps(json.loads(line)["key"]) for line in path.read_text().splitlines()} if path.exists() else set()
+    return (
+        {json.dumps(json.loads(line)["key"]) for line in path.read_text().splitlines()}
+        if path.exists()
+        else set()
+    )
 
 
 def _print_table(path: Path, case: list) -> None:
@@ -143,7 +162,9 @@ def _print_table(path: Path, case: list) -> None:
         cells = []
         for name in ("psnr", "ssim", "psnr_masked"):
             values = [run[name] for run in runs if name in run]
-            cells.append(f"{np.mean(values):.3f} ± {np.std(values, ddof=len(values) > 1):.3f}" if values else "–")
+            cells.append(
+                f"{np.mean(values):.3f} ± {np.std(values, ddof=len(values) > 1):.3f}" if values else "–"
+            )
         seconds, count = (np.mean([run[name] for run in runs]) for name in ("seconds", "gaussians"))
         print(f"| {rung} | {' | '.join(cells)} | {seconds:.0f} | {count:.0f} | {len(runs)} |")
 

@@ -53,7 +53,9 @@ BYTES_PER_GAUSSIAN = 500
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cases", nargs="+", default=CASES, help="COUNTxWIDTHxHEIGHT")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
@@ -64,7 +66,9 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
 
     peak, bandwidth = fma_peak(arguments.threads), copy_bandwidth()
-    print(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, recon {recon.__version__}, torch {torch.__version__}")
+    print(
+        f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, recon {recon.__version__}, torch {torch.__version__}"
+    )
     print(f"{processor()}, {arguments.threads} threads, {ops.device_info().instruction_set}")
     print(f"measured: {peak / 1e9:.1f} GFLOP/s fused multiply-add, {bandwidth / 1e9:.1f} GB/s copy")
     print("command:", " ".join(["python", *sys.argv]))
@@ -98,7 +102,9 @@ def main() -> None:
                     "runs": runs,
                 }
             )
-    print("\nratio: time over recon's; pairs/s: Gaussian-pixel pairs with alpha >= 1/255; memory: of the process so far")
+    print(
+        "\nratio: time over recon's; pairs/s: Gaussian-pixel pairs with alpha >= 1/255; memory: of the process so far"
+    )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
 
@@ -108,7 +114,9 @@ Step = Callable[[], tuple[float, float]]
 
 def backends(scene: BenchmarkScene, arguments: argparse.Namespace) -> dict[str, tuple[Step, int]]:
     """Return, by name, a function that runs one step and how often to run it."""
-    found: dict[str, tuple[Step, int]] = {"recon": (rasterizer_step(scene, ops.rasterize, "cpu"), arguments.runs)}
+    found: dict[str, tuple[Step, int]] = {
+        "recon": (rasterizer_step(scene, ops.rasterize, "cpu"), arguments.runs)
+    }
     if torch.cuda.is_available() and ops.device_info().cuda:
         found["recon cuda"] = (rasterizer_step(scene, ops.rasterize, "cuda"), arguments.runs)
         if (gsplat := gsplat_step(scene)) is not None:
@@ -119,7 +127,9 @@ def backends(scene: BenchmarkScene, arguments: argparse.Namespace) -> dict[str, 
 
 
 def rasterizer_step(scene: BenchmarkScene, function: Callable, device: str) -> Step:
-    parameters = {name: tensor.clone().to(device).requires_grad_() for name, tensor in scene.parameters.items()}
+    parameters = {
+        name: tensor.clone().to(device).requires_grad_() for name, tensor in scene.parameters.items()
+    }
     colors = parameters.pop("colors")
     pose, intrinsics = scene.world_to_camera.to(device), scene.intrinsics.to(device)
     upstream = scene.upstream.to(device)
@@ -144,12 +154,16 @@ def gsplat_step(scene: BenchmarkScene) -> Step | None:
     pose = scene.world_to_camera[None].cuda()
 
     def render() -> torch.Tensor:
-        return rasterization(*parameters.values(), pose, matrix, scene.width, scene.height, packed=False)[0][0]
+        return rasterization(*parameters.values(), pose, matrix, scene.width, scene.height, packed=False)[0][
+            0
+        ]
 
     return timed_step(render, scene.upstream.cuda(), list(parameters.values()))
 
 
-def timed_step(render: Callable[[], torch.Tensor], upstream: torch.Tensor, leaves: list[torch.Tensor]) -> Step:
+def timed_step(
+    render: Callable[[], torch.Tensor], upstream: torch.Tensor, leaves: list[torch.Tensor]
+) -> Step:
     def now() -> float:
         if upstream.is_cuda:
             torch.cuda.synchronize()
@@ -190,7 +204,9 @@ def workload(scene: BenchmarkScene) -> tuple[int, int]:
     point = scene.means.double().numpy() + scene.world_to_camera[:3, 3].double().numpy()
     fx, fy, cx, cy = scene.intrinsics.tolist()
     slope = point[:, :2] / point[:, 2:]
-    rows = np.array([fx, fy])[:, None] * (axes[:, :2] - slope[..., None] * axes[:, 2:]) / point[:, 2, None, None]
+    rows = (
+        np.array([fx, fy])[:, None] * (axes[:, :2] - slope[..., None] * axes[:, 2:]) / point[:, 2, None, None]
+    )
     covariance = rows @ rows.transpose(0, 2, 1) + 0.3 * np.eye(2)
     center = slope * [fx, fy] + [cx, cy]
     level = 2 * np.log(scene.opacities.double().numpy() * 255)
@@ -227,7 +243,9 @@ def copy_bandwidth() -> float:
 def processor() -> str:
     try:
         text = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout
-        return next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("Model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("Model name")
+        )
     except (OSError, subprocess.CalledProcessError, StopIteration):
         return platform.processor() or platform.machine()
 

@@ -36,7 +36,13 @@ def test_image_mean_and_gradient_norms(count, size):
     parameters = {name: tensor.requires_grad_() for name, tensor in scene.parameters.items()}
     colors = parameters.pop("colors")
     image = ops.rasterize(
-        *parameters.values(), None, scene.world_to_camera, scene.intrinsics, scene.width, scene.height, colors=colors
+        *parameters.values(),
+        None,
+        scene.world_to_camera,
+        scene.intrinsics,
+        scene.width,
+        scene.height,
+        colors=colors,
     ).color
     image.backward(scene.upstream)
     mean, *norms = GOLDEN[count, size]
