@@ -11,12 +11,12 @@ The bound is what the machine needs for the scene's own work at its measured pea
 
 * P: fused multiply-add peak of `--threads` threads, flop/s; B: copy bandwidth, bytes/s (read plus written). Both are
   measured in the same run.
-* lanes: pixels that rows of eight evaluate inside the Gaussians' bounds {alpha >= 1/255}, cut by 16x16 tiles: counted from
-  the projected scene. One lane takes 30 flop forward and 75 backward; at three vector instructions a cycle that is
+* lanes: pixels that rows of eight evaluate inside the Gaussians' bounds {alpha >= 1/255}, counted from the projected
+  scene. One lane takes 30 flop forward and 75 backward; at three vector instructions a cycle that is
   29.5 cycles for eight lanes on a core that does 32 flop a cycle, or 118 flop-equivalents a lane.
 * N: projection, depth sort, binning, the sum of the pairs' gradients and the chain rule take 440 core cycles per
-  Gaussian (14 000 flop-equivalents at 32 flop a cycle), and move about 500 bytes: 14 floats of parameters read twice, as
-  many of gradients written, a 64-byte record written and read, and about 2.4 tile pairs of 12 to 64 bytes.
+  Gaussian (14 000 flop-equivalents at 32 flop a cycle), and move about 500 bytes: 14 floats of parameters read twice,
+  as many of gradients written, a 64-byte record written and read, and about 2.4 tile pairs of 12 to 64 bytes.
 
 The bar is measured / bound <= 2.1.
 """
@@ -190,7 +190,7 @@ def measure(step: Step, runs: int) -> tuple[float, float]:
 
 
 def workload(scene: BenchmarkScene) -> tuple[int, int]:
-    """Count what the scene asks for: lanes of rows of eight within tiles of 16, and Gaussian-pixel pairs that are drawn.
+    """Count what the scene asks for: lanes in rows of eight, and Gaussian-pixel pairs that are drawn.
 
     Saturated pixels are not taken off: the benchmark's scenes have few.
     """

@@ -191,7 +191,7 @@ def test_backward_twice_gives_the_same_and_double_backward_is_refused():
     first = torch.autograd.grad(loss, means, retain_graph=True, create_graph=False)[0]
     second = torch.autograd.grad(loss, means, retain_graph=True, create_graph=True)[0]
     assert torch.equal(first, second)
-    with pytest.raises(RuntimeError, match="not have been used in the graph|once_differentiable"):
+    with pytest.raises(RuntimeError, match=r"not have been used in the graph|once_differentiable"):
         torch.autograd.grad(second.sum(), means)
 
 

@@ -1,7 +1,7 @@
 """Image means and gradient norms of the benchmark scenes, which three other implementations agree on.
 
-The values were measured with two public rasterizers and an independent prototype, which agree to five or six digits; the third
-and fourth scene differ in the last digits where implementations stop a pixel one Gaussian earlier or later.
+The values were measured with two public rasterizers and an independent prototype, which agree to five or six digits;
+the third and fourth scene differ in the last digits where a pixel stops one Gaussian earlier or later.
 """
 
 import importlib.util
