@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml CMakeLists.txt $(shell find recon cuda configs -type f ! -name '*.so' ! -path '*/__pycache__/*')
+SOURCES := pyproject.toml CMakeLists.txt $(shell find recon cuda configs data/recipes -type f ! -name '*.so' ! -path '*/__pycache__/*')
 
 .PHONY: demo test lint docs bench gpu-check install dev clean
 

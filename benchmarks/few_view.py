@@ -120,7 +120,7 @@ def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
     trainer = method_module(method).compose(
         inputs, from_plain(config_class, plain), seed, torch.device("cpu")
     )
-    start = trainer.gaussians.gaussians.detach()
+    start = trainer.gaussians.gaussians.detach().map(torch.clone)
     started = time.perf_counter()
     trainer.run()
     seconds = time.perf_counter() - started

@@ -2,7 +2,8 @@
 
     RECON_DATA=/path/to/captures python benchmarks/poses.py --rows poses.jsonl --table poses.md
 
-Sets of 3, 5 and 9 photos of fox, fern and lego, chosen in three ways: `near` (the photos nearest to a middle one),
+Sets of 3, 5 and 9 photos of fern, fox, lego, scan65 and basketball (one frame of fixed cameras with two kinds of
+lenses), chosen in three ways: `near` (the photos nearest to a middle one),
 `even` (evenly spaced in capture order) and `fps` (farthest-point choice of camera centres). Nothing but the pictures is
 given to the estimation. A result is bad when, over the pairs of photos placed, the mean error of relative rotations
 is 2 degrees or more or the mean error of relative translation directions is 10 degrees or more. Rows already in the
@@ -24,6 +25,7 @@ import numpy as np
 from numpy import ndarray
 from PIL import Image, ImageOps
 
+from recon.datasets.decode import read_header
 from recon.poses import PoseSettings, estimate_poses
 from recon.scene.photo import Photo
 from recon.scene.rigid import invert_rigid, rotation_angle
@@ -42,6 +44,15 @@ class Capture:
     files: list[Path]
     world_to_camera: list[ndarray] | None
 
+    def photo_name(self, number: int) -> str:
+        """Return the file's name, with its folder's where every folder holds a file of that name."""
+        file = self.files[number]
+        return (
+            file.name
+            if len({f.name for f in self.files}) == len(self.files)
+            else f"{file.parent.name}_{file.name}"
+        )
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -51,7 +62,7 @@ def main() -> None:
         "--rows", type=Path, default=Path("poses.jsonl"), help="one JSON row per set; resumed"
     )
     parser.add_argument("--table", type=Path, help="write the Markdown table here as well")
-    parser.add_argument("--scenes", default="fern,fox,lego,sceaux", help="comma separated")
+    parser.add_argument("--scenes", default="fern,fox,lego,scan65,basketball,sceaux", help="comma separated")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     data = Path(os.environ["RECON_DATA"])
@@ -80,7 +91,8 @@ def main() -> None:
 def choose_sets(capture: Capture) -> list[tuple[str, list[int]]]:
     """Return (kind, photo numbers) of the sets to run; the whole capture where the truth is not known."""
     if capture.world_to_camera is None:
-        return [("all", list(range(len(capture.files))))]
+        everything = list(range(len(capture.files)))
+        return [("all", everything), ("all, EXIF", everything)]
     centers = np.array([invert_rigid(pose)[:3, 3] for pose in capture.world_to_camera])
     middle = int(np.linalg.norm(centers - centers.mean(axis=0), axis=1).argmin())
     choices = {
@@ -103,7 +115,7 @@ def farthest_points(points: ndarray, count: int, first: int) -> list[int]:
 
 
 def run_set(capture: Capture, kind: str, chosen: list[int], seed: int) -> dict:
-    photos = [open_photo(capture.files[i]) for i in chosen]
+    photos = [open_photo(capture.files[i], capture.photo_name(i), kind.endswith("EXIF")) for i in chosen]
     settings = PoseSettings(accept="uncertified", threads=1, seed=seed)
     start = time.process_time()
     estimate = estimate_poses(photos, settings)
@@ -116,7 +128,7 @@ def run_set(capture: Capture, kind: str, chosen: list[int], seed: int) -> dict:
         **estimate.record(),
     }
     if capture.world_to_camera is not None and len(estimate.cameras) >= 2:
-        truth = {capture.files[i].name: capture.world_to_camera[i] for i in chosen}
+        truth = {capture.photo_name(i): capture.world_to_camera[i] for i in chosen}
         found = {name: camera.world_to_camera for name, camera in estimate.cameras.items()}
         row["rotation"], row["direction"] = (round(error, 3) for error in pose_errors(found, truth))
     if estimate.cameras:
@@ -165,7 +177,7 @@ def report(rows: list[dict]) -> str:
         " silently wrong |",
         "|---|---|---|---|---|---|---|",
     ]
-    truth_rows = [row for row in rows if row["kind"] != "all"]
+    truth_rows = [row for row in rows if not row["kind"].startswith("all")]
     for scene in [*dict.fromkeys(row["scene"] for row in truth_rows), "sum"]:
         part = [row for row in truth_rows if scene in (row["scene"], "sum")]
         counts = {name: [row for row in part if outcome(row) == name] for name in OUTCOMES}
@@ -203,7 +215,7 @@ def table_row(row: dict) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
-def open_photo(path: Path) -> Photo:
+def open_photo(path: Path, name: str, with_focal: bool) -> Photo:
     with Image.open(path) as file:
         width, height = ImageOps.exif_transpose(file).size
 
@@ -215,7 +227,8 @@ def open_photo(path: Path) -> Photo:
                 picture = Image.alpha_composite(white, picture)
             return Pixels(np.asarray(picture.convert("RGB"), dtype=np.float32) / 255.0)
 
-    return Photo(path.name, width, height, None, load)
+    focal = read_header(path).focal_pixels if with_focal else None
+    return Photo(name, width, height, focal, load)
 
 
 def fox(data: Path) -> Capture:
@@ -247,12 +260,45 @@ def fern(data: Path) -> Capture:
     return Capture("fern", files, poses)
 
 
+def scan65(data: Path) -> Capture:
+    from cv2 import decomposeProjectionMatrix
+
+    files = sorted((data / "spare" / "images" / "scan65").glob("rect_*_3_r5000.png"))
+    poses = []
+    for file in files:
+        projection = np.loadtxt(data / "spare" / "dtu_calibration" / f"pos_{file.name[5:8]}.txt")
+        _, rotation, center = decomposeProjectionMatrix(projection)[:3]
+        pose = np.eye(4)
+        pose[:3, :3] = rotation
+        pose[:3, 3] = -rotation @ (center[:3, 0] / center[3, 0])
+        poses.append(pose)
+    return Capture("scan65", files, poses)
+
+
+def basketball(data: Path) -> Capture:
+    folder = data / "panoptic_basketball"
+    meta = json.loads((folder / "train_meta.json").read_text())
+    posed = [
+        (folder / "ims" / file, np.array(pose))
+        for file, pose in zip(meta["fn"][0], meta["w2c"][0], strict=True)
+    ]
+    posed = [(file, pose) for file, pose in posed if file.exists()]
+    return Capture("basketball", [file for file, _ in posed], [pose for _, pose in posed])
+
+
 def sceaux(data: Path) -> Capture:
     files = sorted(p for p in (data / "sceaux" / "images").iterdir() if p.suffix.lower() in (".jpg", ".jpeg"))
     return Capture("sceaux", files, None)
 
 
-CAPTURES: dict[str, Callable[[Path], Capture]] = {"fern": fern, "fox": fox, "lego": lego, "sceaux": sceaux}
+CAPTURES: dict[str, Callable[[Path], Capture]] = {
+    "fern": fern,
+    "fox": fox,
+    "lego": lego,
+    "scan65": scan65,
+    "basketball": basketball,
+    "sceaux": sceaux,
+}
 
 if __name__ == "__main__":
     main()

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from recon import __version__
 
 OPTIONAL = {
-    "open3d": ("meshes (recon export --to glb)", "pip install 'recon[mesh]'"),
-    "mitsuba": ("the scene generator (recon synth)", "pip install 'recon[synth]'"),
+    "skimage": ("scikit-image", "meshes (recon export --to glb)", "pip install 'recon[mesh]'"),
+    "mitsuba": ("mitsuba", "the scene generator (recon synth)", "pip install 'recon[synth]'"),
 }
-"""Packages that some commands need: what for, and how to get them."""
+"""Packages that some commands need, by module: name, what for, and how to get them."""
 
 
 def checkup() -> list[str]:
@@ -26,8 +26,8 @@ def checkup() -> list[str]:
         lines.append(f"CUDA kernels: {info.cuda}")
     else:
         lines.append(f"CUDA kernels: not used ({info.cuda_problem}); everything works on the CPU")
-    for package, (purpose, remedy) in OPTIONAL.items():
-        if find_spec(package) is None:
+    for module, (package, purpose, remedy) in OPTIONAL.items():
+        if find_spec(module) is None:
             lines.append(f"{package}: missing, needed for {purpose}; {remedy}")
         else:
             lines.append(f"{package} {_version(package)}: {purpose}")

@@ -6,6 +6,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 
+#include <utility>
 #include <vector>
 
 #include "device/scratch.h"
@@ -36,14 +37,23 @@ class ScratchTensors {
 
   Allocate source() {
     return [this](std::size_t bytes) {
-      tensors_.push_back(allocate_(bytes));
-      return reinterpret_cast<void*>(nanobind::cast<std::uintptr_t>(tensors_.back().attr("data_ptr")()));
+      nanobind::object tensor = allocate_(bytes);
+      auto* address = reinterpret_cast<void*>(nanobind::cast<std::uintptr_t>(tensor.attr("data_ptr")()));
+      tensors_.emplace_back(address, std::move(tensor));
+      return address;
     };
+  }
+
+  // The tensor that begins at `address`.
+  nanobind::object holder(const void* address) const {
+    for (const auto& [start, tensor] : tensors_)
+      if (start == address) return tensor;
+    return nanobind::none();
   }
 
  private:
   nanobind::callable allocate_;
-  std::vector<nanobind::object> tensors_;
+  std::vector<std::pair<void*, nanobind::object>> tensors_;
 };
 
 }  // namespace recon::device

@@ -57,6 +57,16 @@ inline void fill(void* memory, int value, size_t bytes, void* stream) {
 #endif
 }
 
+// Copies `bytes` bytes from one place of device memory to another.
+inline void copy(void* to, const void* from, size_t bytes, void* stream) {
+#if defined(RECON_EMULATE_CUDA)
+  (void)stream;
+  std::memcpy(to, from, bytes);
+#else
+  if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)));
+#endif
+}
+
 // The sum over the threads of a warp, in lane 0; the order of additions is fixed.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {

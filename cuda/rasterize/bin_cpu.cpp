@@ -57,7 +57,7 @@ void sort_by_depth(const RasterizeInputs& in, RasterizeState& state) {
     lowest = std::min(lowest, depth);
     highest = std::max(highest, depth);
   }
-  uint64_t *from = keys, *to = state.sorted.reserve(chunks * kChunk);
+  uint64_t *from = keys, *to = state.sorted.reserve(count);
   for (int shift = 0; count > 1 && shift < 32 && (highest - lowest) >> shift != 0; shift += kDigitBits) {
     radix_pass(from, to, count, lowest, shift, state.histogram);
     std::swap(from, to);

@@ -78,7 +78,7 @@ RECON_INLINE int64_t list_tiles(const Bands& bands, int lane, int tiles_x, Chunk
       leftmost = std::min(leftmost, low[r]);
       rightmost = std::max(rightmost, high[r]);
     }
-    if (rightmost < 0) continue;
+    if (rightmost < leftmost) continue;
     const int tx0 = leftmost / 4, tx1 = rightmost / 4;
     TileHit* hits = chunk.hits.grow(count + (tx1 - tx0 + 1), count);
     for (int tx = tx0; tx <= tx1; ++tx) {

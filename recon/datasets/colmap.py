@@ -69,8 +69,12 @@ def read_colmap(folder: Path, size: PictureSize | None = None, rule: SplitRule =
 def find_model(folder: Path) -> Path | None:
     """Return the folder of the COLMAP model that belongs to a data set's folder."""
     for place in MODEL_FOLDERS:
-        if any((folder / place / f"cameras{ending}").is_file() for ending in (".bin", ".txt")):
-            return folder / place
+        for ending in (".bin", ".txt"):
+            files = [(folder / place / f"{stem}{ending}").is_file() for stem in ("cameras", "images")]
+            if all(files) or (
+                files[0] and place != "."
+            ):  # a lone cameras.txt among photos is somebody's notes
+                return folder / place
     return None
 
 
@@ -158,7 +162,7 @@ def _points(
         foreign = np.concatenate([[0], np.cumsum(~np.isin(points.track_images, inputs))])
         alone = foreign[points.track_starts[1:]] == foreign[points.track_starts[:-1]]
         keep = finite & alone & (np.diff(points.track_starts) > 0)
-    said = ()
+    said: tuple[str, ...] = ()
     if keep.sum() < count:
         said = (f"kept {keep.sum()} of the model's {count} points: those that input views alone placed",)
     if not keep.any():

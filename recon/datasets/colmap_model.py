@@ -51,8 +51,8 @@ class ColmapImage:
 
     name: str
     camera_id: int
-    quaternion: tuple[float, float, float, float]
-    translation: tuple[float, float, float]
+    quaternion: tuple[float, ...]
+    translation: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +256,9 @@ def _images_text(path: Path) -> dict[int, ColmapImage]:
 
 
 def _points_text(path: Path) -> ColmapPoints:
-    positions, colors, starts, images = [], [], [0], []
+    positions: list[list[float]] = []
+    colors: list[list[int]] = []
+    starts, images = [0], list[int]()
     for number, line in _lines(path):
         words = line.split()
         if not words:
@@ -327,7 +329,7 @@ def _write_text(folder: Path, model: ColmapModel) -> None:
     _write_lines(folder / "points3D.txt", lines)
 
 
-def _exact(value: float | str) -> str:
+def _exact(value: object) -> str:
     """Write a number so that reading it gives the same bits back."""
     return repr(value) if isinstance(value, float) else str(value)
 

@@ -160,10 +160,8 @@ def _not_a_picture(path: Path) -> str:
 
 
 def _register_heif() -> None:
-    try:
-        import pillow_heif
-    except ImportError:
-        return
+    import pillow_heif
+
     pillow_heif.register_heif_opener()
 
 

@@ -10,13 +10,13 @@ from recon.datasets.decode import shown
 from recon.datasets.folder import describe_contents, picture_files
 from recon.datasets.idr import read_idr
 from recon.datasets.llff import read_llff
+from recon.datasets.multi_camera import META_FILES, read_multi_camera
 from recon.datasets.photos import INNER_FOLDERS
 from recon.datasets.protocols import evenly_spaced, load_protocol
 from recon.datasets.resize import PictureSize
 from recon.datasets.spare import INPUT_VIEWS, calibrated_root, read_spare, spare_scenes, spare_split_files
 from recon.datasets.split import Listing, Split, SplitRule, own_split, split_from_file
 from recon.datasets.transforms import read_transforms
-from recon.datasets.video import META_FILES, read_multi_camera
 from recon.errors import ReconError
 from recon.scene import Scene
 

@@ -1,6 +1,6 @@
 """Turn a picture file and the camera that its data set states into a `View`."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -37,6 +37,7 @@ def posed_view(
     Raises:
         ReconError: when the file is no readable picture, or its shape is not the one the camera is for.
     """
+    _check_name(name)
     header = read_header(path)
     upright = _camera_is_upright(header, camera)
     width, height = header.upright_size if upright else (header.width, header.height)
@@ -64,6 +65,7 @@ def posed_view(
 
 def withheld_view(name: str, camera: Camera, size: PictureSize) -> View:
     """Return a view that has a camera but no picture, such as a benchmark's hidden test view."""
+    _check_name(name)
 
     def load() -> Pixels:
         raise ReconError(
@@ -105,6 +107,15 @@ def load_pixels(
         mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
         valid=None if valid is None else _fully_covered(valid, size),
     )
+
+
+def _check_name(name: str) -> None:
+    """Refuse names that would leave the folder when renders are written under them."""
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or parts[0] == "/" or not name.isprintable() or "\\" in name:
+        raise ReconError(
+            f"a picture is called {name!r}: its name must be a plain path inside the data set's folder"
+        )
 
 
 def _camera_is_upright(header: PictureHeader, camera: Camera) -> bool:

@@ -101,7 +101,7 @@ class Protocol:
         if listing.own is None or not listing.own.test:
             raise ReconError(
                 f"protocol {self.name} follows the data set's split files, but none decides for this scene: "
-                "put Track1_split_development.json (or the like) beside the pictures and say which track"
+                "put Track1_split_development.json (or the like) beside the pictures, and say how many views are inputs"
             )
         if inputs is not None and inputs != len(listing.own.train):
             raise ReconError(

@@ -8,6 +8,7 @@ Source: Nazarczuk et al. 2024, AIM 2024 Sparse Neural Rendering Challenge: Datas
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -72,7 +73,9 @@ def read_spare_split(file: Path) -> dict[str, SpareEntry]:
     """
     entries = {}
     for scene, entry in read_object(file).items():
-        views = [entry.get(key) if isinstance(entry, dict) else None for key in ("input_views", "test_views")]
+        views: list[Any] = [
+            entry.get(key) if isinstance(entry, dict) else None for key in ("input_views", "test_views")
+        ]
         if not all(
             isinstance(v, list) and v and all(type(i) is int and 0 <= i < 999 for i in v) for v in views
         ):

@@ -73,8 +73,14 @@ def split_from_file(path: Path) -> SplitRule:
     return rule
 
 
-def match_names(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Find the views that a person means: by full name, by file name, or by file name without its ending."""
+def match_names(wanted: object, names: Sequence[str]) -> tuple[str, ...]:
+    """Find the views that a person means: by full name, by file name, or by file name without its ending.
+
+    Raises:
+        ReconError: when `wanted` is no list of names (files may hold anything), or a name fits no view or several.
+    """
+    if not isinstance(wanted, list | tuple) or not all(isinstance(name, str) for name in wanted):
+        raise ReconError("the names of training and test views must be lists of picture names")
     return tuple(dict.fromkeys(_match(name, names) for name in wanted))
 
 

@@ -154,7 +154,11 @@ def unique_names(listed: list[str]) -> list[str]:
         twice = next(path for path in listed if listed.count(path) > 1)
         raise ReconError(f"{twice} is listed twice: every picture may have one camera only")
     short = [PurePosixPath(path).name for path in listed]
-    return short if len(set(short)) == len(short) else listed
+    if len(set(short)) == len(short):
+        return short
+    return [
+        "/".join(part for part in PurePosixPath(path).parts if part not in ("..", "/")) for path in listed
+    ]
 
 
 def _existing(path: Path) -> Path | None:
@@ -211,7 +215,7 @@ def _distortion(stated: dict[str, Any]) -> Distortion:
 def _matrix(value: Any) -> np.ndarray:
     try:
         matrix = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         matrix = np.empty(0)
     if matrix.shape == (3, 4):
         matrix = np.vstack([matrix, [0, 0, 0, 1]])
@@ -221,9 +225,9 @@ def _matrix(value: Any) -> np.ndarray:
 
 
 def _number(value: Any, key: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ReconError(f"{key} must be a finite number, got {value!r}")
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < 1e30:
+        return float(value)
+    raise ReconError(f"{key} must be a finite number, got {str(value)[:40]!r}")
 
 
 def _stated_split(
@@ -233,9 +237,7 @@ def _stated_split(
     by_path = dict(zip([frame.listed for frame in frames], names, strict=True))
 
     def present(stated: Any) -> tuple[str, ...]:
-        if not isinstance(stated, list) or not all(isinstance(path, str) for path in stated):
-            raise ReconError("train_filenames and test_filenames must be lists of picture paths")
-        paths = match_names([path.removeprefix("./") for path in stated], [*by_path, *missing])
+        paths = match_names(stated, [*by_path, *missing])
         return tuple(by_path[path] for path in paths if path in by_path)
 
     if not content.get("train_filenames"):

@@ -25,10 +25,9 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from recon.errors import ReconError
+from recon.evaluation.metrics import WEIGHTS_NOT_INSTALLED as WEIGHTS_NOT_INSTALLED
 
 Backbone = Literal["alex", "vgg"]
-
-WEIGHTS_NOT_INSTALLED = "weights not installed"
 
 # The reference implementation's scaling layer: ImageNet's mean and deviation, for pictures in [-1, 1].
 _SHIFT = (-0.030, -0.088, -0.188)

@@ -14,6 +14,9 @@ from numpy import ndarray
 
 Padding = Literal["zero", "valid", "reflect"]
 
+# What tables and reports say where LPIPS was not measured.
+WEIGHTS_NOT_INSTALLED = "weights not installed"
+
 # Wang et al. 2004, section III.B: an 11x11 Gaussian window of 1.5 pixels, K1 = 0.01, K2 = 0.03, dynamic range
 # 1.
 SSIM_WINDOW_RADIUS = 5

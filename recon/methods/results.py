@@ -47,7 +47,7 @@ def write_results(
 
         return write
 
-    test = evaluate_views(scene.test_views, draw, lpips=networks, on_view=writer("test"))
+    test = evaluate_views([view for view in scene.test_views if not view.withheld], draw, lpips=networks, on_view=writer("test"))
     train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=writer("train"))
     if inputs is not None:
         for view, depth in zip(inputs.views, inputs.depths, strict=True):

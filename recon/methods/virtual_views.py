@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
+from recon import ops
 from recon.scene import Camera, View
 from recon.splats.render import camera_tensors
-from recon.stereo.warp import forward_warp
+from recon.stereo import PointCloud
 from recon.train import TrainingView
 
 
@@ -25,6 +27,8 @@ class VirtualViewSettings:
     """Number of virtual views; fewer where pictures are large, see `MAX_PIXELS`. 0 for none."""
     beyond: float = 1.3
     """How far the cameras spread about the inputs' centre: 1 stays within their hull."""
+    minimum_confidence: float = 0.0
+    """Stereo points below this confidence are not warped."""
     minimum_coverage: float = 0.3
     """Views of which less than this share is covered by warped pixels are not used."""
 
@@ -33,6 +37,12 @@ MAX_PIXELS = 24_000_000
 """Upper limit on the pixels of all virtual views together: 0.4 GB of float32 colour and weight."""
 NEIGHBORS = 3
 """Each virtual camera mixes this many neighbouring inputs."""
+POINT_DEVIATION = 0.5
+"""Standard deviation of a warped photo pixel, in its own footprint: neighbours just close the surface."""
+POINT_OPACITY = 0.95
+"""One pixel nearly hides what lies behind it."""
+COVERED = 0.6
+"""Pixels with at least this much accumulated opacity count as covered."""
 
 
 def virtual_cameras(
@@ -54,38 +64,52 @@ def virtual_cameras(
 
 def virtual_views(
     views: Sequence[View],
-    depths: Sequence[Float[ndarray, "H W"]],
-    confidences: Sequence[Float[ndarray, "H W"]],
+    points: PointCloud,
     settings: VirtualViewSettings,
     seed: int,
     device: torch.device | str = "cpu",
 ) -> list[TrainingView]:
-    """Warp the photos into virtual cameras; the coverage is each picture's pixel weight."""
+    """Warp the photos' pixels (the stereo points) into virtual cameras; coverage becomes the pixels' weight."""
+    if settings.count == 0:
+        return []
     pixels = views[0].camera.width * views[0].camera.height
-    count = min(settings.count, max(1, MAX_PIXELS // pixels)) if settings.count else 0
+    count = min(settings.count, max(1, MAX_PIXELS // pixels))
     random = np.random.default_rng(seed)
+    trusted = points[points.confidence >= settings.minimum_confidence]
     result = []
-    for i, camera in enumerate(
-        virtual_cameras([view.camera for view in views], count, settings.beyond, random)
-    ):
-        image, coverage = forward_warp(camera, views, depths, confidences)
-        if float(coverage.mean()) < settings.minimum_coverage:
-            continue
+    for i, camera in enumerate(virtual_cameras([view.camera for view in views], count, settings.beyond, random)):
         pose, intrinsics = camera_tensors(camera, device)
-        result.append(
-            TrainingView(
-                name=f"virtual {i}",
-                image=image.to(device),
-                world_to_camera=pose,
-                intrinsics=intrinsics,
-                weight=coverage.to(device),
-                virtual=True,
-            )
-        )
+        image, coverage = _warp(trusted, pose, intrinsics, camera, device)
+        if float(coverage.mean()) >= settings.minimum_coverage:
+            result.append(TrainingView(f"virtual {i}", image, pose, intrinsics, weight=coverage, virtual=True))
     return result
 
 
-def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, 3]) -> Camera:
+@torch.no_grad()
+def _warp(
+    points: PointCloud, pose: Tensor, intrinsics: Tensor, camera: Camera, device: torch.device | str
+) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W"]]:
+    """Draw the points as small opaque discs; returns colour where covered (else black) and coverage in {0, 1}."""
+    count = len(points)
+    deviation = torch.as_tensor(points.radii * POINT_DEVIATION, device=device)
+    picture = ops.rasterize(
+        torch.as_tensor(points.positions, device=device),
+        torch.tensor([1.0, 0, 0, 0], device=device).expand(count, 4).contiguous(),
+        deviation[:, None].expand(count, 3).contiguous(),
+        torch.full((count,), POINT_OPACITY, device=device),
+        None,
+        pose,
+        intrinsics,
+        camera.width,
+        camera.height,
+        colors=torch.as_tensor(points.colors, device=device),
+    )
+    covered = picture.alpha >= COVERED
+    color = picture.color / picture.alpha.clamp(min=1e-6)[..., None]
+    return torch.where(covered[..., None], color, 0.0), covered.float()
+
+
+def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, "3"]) -> Camera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = rotation
     world_to_camera[:3, 3] = -rotation @ center

@@ -7,9 +7,12 @@ import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recon.errors import ReconError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def call(name: str, *arguments: Any) -> Any:
@@ -24,6 +27,11 @@ def call(name: str, *arguments: Any) -> Any:
     import torch
 
     device = next(argument.device for argument in arguments if isinstance(argument, torch.Tensor))
+    return call_on(device, name, *arguments)
+
+
+def call_on(device: torch.device, name: str, *arguments: Any) -> Any:
+    """Call the kernel `name` on `device`; tensors may also be given as addresses. See `call`."""
     if device.type == "cpu":
         return _call_core(name, arguments)
     if device.type == "cuda":
@@ -107,7 +115,7 @@ def _call_core(name: str, arguments: Sequence) -> Any:
     return getattr(core(), name)(*arguments)
 
 
-def _call_cuda(name: str, arguments: Sequence, device: Any) -> Any:
+def _call_cuda(name: str, arguments: Sequence, device: torch.device) -> Any:
     import torch
 
     def scratch(size: int) -> torch.Tensor:

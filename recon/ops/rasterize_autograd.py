@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recon.errors import ReconError
 from recon.ops import native
+from recon.ops.pair_capacity import pair_capacity
 
 Inputs = tuple[
     Tensor,
@@ -80,7 +80,7 @@ def render_contribution(inputs: Inputs, settings: Settings) -> Tensor:
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, settings: Settings, *inputs: Tensor | None) -> Outputs:
-        outputs, state = _forward(inputs, settings)  # type: ignore[arg-type]
+        outputs, state = _forward(inputs, settings, not any(ctx.needs_input_grad))  # type: ignore[arg-type]
         ctx.settings, ctx.state = settings, state
         ctx.save_for_backward(*inputs, *outputs)
         ctx.mark_non_differentiable(*outputs[6:])
@@ -95,15 +95,6 @@ class _Rasterize(torch.autograd.Function):
         return None, *_backward(
             ctx.state, inputs, outputs, upstream[:6], ctx.settings, ctx.needs_input_grad[1:]
         )
-
-
-def _module(inputs: Inputs) -> Any:
-    device = inputs[0].device.type
-    if device == "cpu":
-        return native.core()
-    if device == "cuda":
-        return native.cuda()
-    raise ReconError(f"rasterize: tensors are on {device!r}; only 'cpu' and 'cuda' have kernels")
 
 
 def _pointer(tensor: Tensor | None) -> int:
@@ -145,12 +136,17 @@ def _output_shapes(inputs: Inputs, settings: Settings) -> list[tuple[int, ...]]:
     ]
 
 
-def _forward(inputs: Inputs, settings: Settings) -> tuple[Outputs, Any]:
-    kernels = _module(inputs)
+def _forward(inputs: Inputs, settings: Settings, exact: bool = True) -> tuple[Outputs, Any]:
+    device = inputs[0].device
     tensors = _contiguous(inputs)
     outputs = tuple(inputs[0].new_empty(shape) for shape in _output_shapes(inputs, settings))
     wanted = [_pointer(output) if output.shape != (0,) else 0 for output in outputs]
-    state = kernels.rasterize_forward(_sizes(inputs, settings), [_pointer(t) for t in tensors], wanted)
+    arguments = (_sizes(inputs, settings), [_pointer(t) for t in tensors], wanted)
+    if device.type != "cuda":
+        return outputs, native.call_on(device, "rasterize_forward", *arguments)
+    room = pair_capacity(device)
+    state = native.call_on(device, "rasterize_forward", *arguments, room.choose(exact))
+    room.note(state)
     return outputs, state
 
 
@@ -162,7 +158,6 @@ def _backward(
     settings: Settings,
     wanted: tuple[bool, ...],
 ) -> list[Tensor | None]:
-    kernels = _module(inputs)
     tensors = _contiguous(inputs)
     gradients = [
         torch.empty_like(tensor, memory_format=torch.contiguous_format)
@@ -171,7 +166,9 @@ def _backward(
         for tensor, want in zip(inputs, wanted, strict=True)
     ]
     arriving = _contiguous(tuple(g if g is None or g.numel() > 0 else None for g in upstream))
-    kernels.rasterize_backward(
+    native.call_on(
+        inputs[0].device,
+        "rasterize_backward",
         state,
         _sizes(inputs, settings),
         [_pointer(tensor) for tensor in tensors],

@@ -9,6 +9,9 @@ from recon.poses.outcome import Outcome, most_believable
 NEEDED_MATCHES = 30
 """Verified matches with one other photo below which a photo can hardly be placed (COLMAP's default for a resection)."""
 
+MOST_GROUPS = 3
+"""Photos and groups without overlap that get a sentence each; the others are listed."""
+
 STRONG_MATCHES = 100
 """Verified matches from which two photos certainly overlap."""
 
@@ -36,7 +39,7 @@ def diagnose(
     sentences += _overlap_sentences(features, usable)
     best = most_believable(outcomes)
     if best is None:
-        if all(_best_partner(features, photo, usable)[1] >= NEEDED_MATCHES for photo in usable):
+        if len(_groups(features, usable)) == 1:
             sentences += _parallax_sentences(features, usable)
     else:
         sentences += _model_sentences(features, best, len(usable))
@@ -58,8 +61,8 @@ def _missing_reason(features: FeatureSet, model: Model, photo: int) -> str:
     partner, shared = _best_partner(features, photo, model.photos)
     if shared < NEEDED_MATCHES:
         return (
-            f"it shares only {shared} verified matches with its best partner {features.names[partner]} (about "
-            f"{NEEDED_MATCHES} are needed)"
+            f"it shares {_count(shared)} with its best partner {features.names[partner]} (about {NEEDED_MATCHES} are "
+            "needed)"
         )
     return (
         f"its {shared} verified matches with {features.names[partner]} do not place it in a way that the other matches "
@@ -77,27 +80,39 @@ def _missing_sentence(features: FeatureSet, model: Model, photo: int) -> str:
 
 
 def _overlap_sentences(features: FeatureSet, usable: Sequence[int]) -> list[str]:
-    """Name photos that overlap with none, then groups that do not overlap with each other."""
+    """Say which photos or groups of photos overlap with no other, each with its closest."""
     groups = _groups(features, usable)
     if len(groups) == 1:
         return []
-    sentences = []
     largest = max(groups, key=len)
-    for group in groups:
-        if group is largest and len(largest) > 1:
-            continue
-        others = [photo for photo in usable if photo not in group]
-        inside, outside, shared = _closest_pair(features, group, others)
-        a, b = features.names[inside], features.names[outside]
-        count = "no verified matches" if shared == 0 else f"only {shared} verified matches"
-        who = a if len(group) == 1 else f"The group {_list(features, group)}"
-        sentences.append(
-            f"{who} does not overlap enough with the other photos: {count} between {a} and {b}, its closest (about "
-            f"{NEEDED_MATCHES} are needed). Take one or two photos between {a} and {b}."
+    if len(largest) == 1 and len(groups) > 2:
+        i, j, shared = max(
+            (_closest_pair(features, group, _without(usable, group)) for group in groups), key=_shared
         )
-    if len(groups) == 2 and len(largest) == 1:
-        return sentences[:1]
+        return [
+            f"No two of the photos {_list(features, usable)} overlap enough: the closest are {features.names[i]} and "
+            f"{features.names[j]} with {_count(shared)} (about {NEEDED_MATCHES} are needed). Take more photos, each "
+            "sharing about two thirds of its view with the one before."
+        ]
+    alone = [group for group in groups if group is not largest]
+    closest = [(group, *_closest_pair(features, group, _without(usable, group))) for group in alone]
+    closest.sort(key=_shared, reverse=True)
+    sentences = [_group_sentence(features, *item) for item in closest[:MOST_GROUPS]]
+    if len(closest) > MOST_GROUPS:
+        rest = [photo for group, *_ in closest[MOST_GROUPS:] for photo in group]
+        sentences.append(f"The same holds for {_list(features, sorted(rest))}.")
     return sentences
+
+
+def _group_sentence(
+    features: FeatureSet, group: Sequence[int], inside: int, outside: int, shared: int
+) -> str:
+    a, b = features.names[inside], features.names[outside]
+    subject = f"{a} does" if len(group) == 1 else f"{_list(features, group)} overlap with each other but do"
+    return (
+        f"{subject} not overlap enough with the other photos: {_count(shared)} between {a} and {b}, the closest (about "
+        f"{NEEDED_MATCHES} are needed). Take one or two photos between {a} and {b}."
+    )
 
 
 def _model_sentences(features: FeatureSet, outcome: Outcome, usable: int) -> list[str]:
@@ -123,7 +138,7 @@ def _model_sentences(features: FeatureSet, outcome: Outcome, usable: int) -> lis
     if split and split[0]:
         near, far, shared = _closest_pair(features, split[0], split[1])
         sentences.append(
-            f"The weakest link is between {_list(features, split[0])} and {_list(features, split[1])}: take one or two "
+            f"The weakest link ties {_list(features, split[0])} to {_list(features, split[1])}: take one or two "
             f"photos between {features.names[near]} and {features.names[far]} ({shared} verified matches now)."
         )
     return sentences
@@ -178,6 +193,18 @@ def _closest_pair(features: FeatureSet, first: Sequence[int], second: Sequence[i
         ),
     )
     return i, j, features.verified_count(i, j)
+
+
+def _shared(item: Sequence) -> int:
+    return item[-1]
+
+
+def _without(photos: Sequence[int], group: Sequence[int]) -> list[int]:
+    return [photo for photo in photos if photo not in group]
+
+
+def _count(shared: int) -> str:
+    return "no verified matches" if shared == 0 else f"only {shared} verified matches"
 
 
 def _list(features: FeatureSet, photos: Sequence[int]) -> str:

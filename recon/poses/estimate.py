@@ -130,7 +130,7 @@ def upright_frame(
     down = stacked[:, 1, :3].mean(axis=0)
     forward = stacked[:, 2, :3].mean(axis=0)
     rotation = _frame(down, forward)
-    center = np.median(points, axis=0)
+    center = rotation.T @ np.median(points @ rotation.T, axis=0)
     moved = {}
     for name, pose in poses.items():
         matrix = np.eye(4)

@@ -14,7 +14,7 @@ from numpy import ndarray
 from recon.poses.colmap import load_pycolmap
 from recon.poses.epipolar import essential_matrix, in_front_of_both, sampson_distance
 from recon.poses.features import FeatureSet
-from recon.poses.focal_test import FocalTest, run_focal_test
+from recon.poses.focal_test import FocalTest
 from recon.poses.lens import Lens
 from recon.poses.mapping import Model
 from recon.poses.splits import crossing_sum, crossing_tracks, splits
@@ -48,7 +48,7 @@ class Evidence:
         crossing_tracks: C3, fewest tracks of three or more photos across any split.
         largest_distortion: |k1| of the worst lens, and its limit's scale in `relative_focal`.
         relative_focal: that lens's focal length over its longest side.
-        focal: the test whether the focal length could as well be another.
+        focal: the test whether the focal length could as well be another; None when it was not run.
         worst_pair: the pair behind worst_pair_explained.
         weakest_split: photo numbers of the smaller and the larger side of the split behind worst_split_explained.
         thinnest_split: the same for crossing_tracks.
@@ -67,7 +67,7 @@ class Evidence:
     crossing_tracks: int
     largest_distortion: float
     relative_focal: float
-    focal: FocalTest
+    focal: FocalTest | None = None
     worst_pair: tuple[int, int] | None = None
     weakest_split: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     thinnest_split: tuple[tuple[int, ...], tuple[int, ...]] | None = None
@@ -88,17 +88,19 @@ class Evidence:
             "F_min": self.least_split_matches,
             "k1": round(self.largest_distortion, 4),
             "focal": round(self.relative_focal, 4),
-            "A": round(self.focal.ambiguity, 2),
+            "A": round(self.focal.ambiguity, 2) if self.focal else None,
+            "A_residual_ratio": round(self.focal.residual_ratio, 4) if self.focal else None,
+            "A_degrees": round(self.focal.degrees, 3) if self.focal else None,
             "reprojection_px": round(self.reprojection_pixels, 3),
             "tracks": self.tracks,
         }
 
 
-def gather_evidence(features: FeatureSet, model: Model, seed: int = 0, test_focal: bool = True) -> Evidence:
-    """Measure every signal for a model.
+def gather_evidence(features: FeatureSet, model: Model, seed: int = 0) -> Evidence:
+    """Measure every signal that the matches give for a model.
 
-    Args:
-        test_focal: run the focal test too (two bundle adjustments per lens); without, its ambiguity is NaN.
+    The focal test, which re-runs bundle adjustment, is left to `run_focal_test`: it is only worth its time when the
+    rest is good. Until then `focal` is None.
     """
     free, explained = _explained_matches(features, model, seed)
     verified, verified_explained = _explained_verified(features, model)
@@ -119,7 +121,6 @@ def gather_evidence(features: FeatureSet, model: Model, seed: int = 0, test_foca
         crossing_tracks=0 if thinnest is None else int(tracks[thinnest]),
         largest_distortion=abs(worst_lens.k1),
         relative_focal=worst_lens.relative_focal,
-        focal=run_focal_test(model) if test_focal else FocalTest(float("nan"), float("nan"), float("nan")),
         worst_pair=worst_pair,
         weakest_split=None if weakest is None else _sides(model, sides[weakest]),
         thinnest_split=None if thinnest is None else _sides(model, sides[thinnest]),

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from recon.poses.duplicates import find_duplicates
 from recon.poses.estimate import Attempt, EstimatedCamera, PoseEstimate, Status, upright_frame
 from recon.poses.evidence import gather_evidence
 from recon.poses.features import FeatureSet, Progress, find_features
+from recon.poses.focal_test import run_focal_test
 from recon.poses.lens import Lens
 from recon.poses.mapping import (
     GLOBAL,
@@ -27,8 +29,8 @@ from recon.poses.mapping import (
 from recon.poses.outcome import Outcome, most_believable
 from recon.poses.settings import PoseSettings
 from recon.poses.subsets import subsets_to_try
-from recon.poses.verdict import focal_is_confirmed, judge
-from recon.scene.photo import Photo
+from recon.poses.verdict import focal_is_confirmed, judge, match_failures
+from recon.scene.photo import Photo, PhotoSet
 from recon.scene.scene import SparsePoints
 
 LEAST_FEATURES = 30
@@ -39,7 +41,7 @@ MOST_SUBSET_RUNS = 10
 
 
 def estimate_poses(
-    photos: Sequence[Photo], settings: PoseSettings | None = None, progress: Progress | None = None
+    photos: Sequence[Photo] | PhotoSet, settings: PoseSettings | None = None, progress: Progress | None = None
 ) -> PoseEstimate:
     """Estimate and verify the cameras of a few photos.
 
@@ -56,7 +58,7 @@ def estimate_poses(
         ReconError: for fewer than two photos or repeated names. A set that cannot be solved is not an error: it returns
             with status "refused".
     """
-    settings = settings or PoseSettings()
+    settings, photos = settings or PoseSettings(), tuple(photos)
     _check(photos, settings)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="recon-poses-") as folder:
@@ -127,9 +129,10 @@ class _Climb:
         evidence = verdict = None
         if model is not None:
             evidence = gather_evidence(features, model, self._settings.seed)
-            verdict = judge(
-                evidence, len(model.photos), focal_is_confirmed(features, model, strategy, evidence)
-            )
+            if not match_failures(evidence, len(model.photos), chosen_subset):
+                evidence = replace(evidence, focal=run_focal_test(model))
+            confirmed = focal_is_confirmed(features, model, strategy, evidence)
+            verdict = judge(evidence, len(model.photos), confirmed, chosen_subset)
         attempt = Attempt(
             strategy=strategy.name,
             tried=_names(features, photos),
@@ -184,8 +187,9 @@ def _unusable(features: FeatureSet) -> dict[str, str]:
     for photo, name in enumerate(features.names):
         found = len(features.keypoints[photo])
         if found < LEAST_FEATURES:
+            how_many = f"only {found}" if found > 1 else "hardly any"
             left_out[name] = (
-                f"only {found} features were found in it (blurred, too dark or without texture); take it again, sharp "
+                f"{how_many} features were found in it (blurred, too dark or without texture); take it again, sharp "
                 "and with textured things in view"
             )
     for photo, original in find_duplicates(features).items():

@@ -161,6 +161,7 @@ def _incremental_options(pycolmap: Any, strategy: Strategy, names: list[str], se
     options.mapper.abs_pose_refine_focal_length = not strategy.fixed_focal
     options.ba_refine_extra_params = strategy.distortion
     options.mapper.abs_pose_refine_extra_params = strategy.distortion
+    options.triangulation.ignore_two_view_tracks = len(names) > 2  # two photos have no other tracks
     if strategy.mapper == "loose":
         options.min_num_matches = 8
         options.mapper.init_min_num_inliers = 30

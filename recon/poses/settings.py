@@ -20,7 +20,7 @@ class PoseSettings:
         max_features: most features per photo.
         seed: start of every random sequence.
         threads: threads for finding and matching features; by default as many as there are cores, at most 4. Mapping
-            always uses one, so results do not depend on this number.
+            always uses one. Results do not depend on this number.
     """
 
     accept: Accept = "certified"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from recon.poses.evidence import LEAST_FREE_SPLIT, Evidence
 from recon.poses.features import FeatureSet
+from recon.poses.focal_test import FocalTest
 from recon.poses.mapping import Model, Strategy
 
 Level = Literal["certified", "plausible", "uncertified"]
@@ -18,6 +19,10 @@ LEAST_VERIFIED_EXPLAINED = 0.93
 LEAST_CROSSING_TRACKS = 6
 MOST_DISTORTION = 0.5
 MOST_FOCAL_AMBIGUITY = 10.0
+
+LEAST_FOCAL_RESIDUAL = 1.01
+"""If a focal length 15% off raises the residuals by less than 1%, nothing in the photos speaks for the estimate. A pure
+sideways movement along a wall is such a case: the poses hardly depend on the focal length, but depth does."""
 
 NORMAL_FOCAL = 0.72
 """Focal length over longest side of the lenses on which MOST_DISTORTION was set. The same bend of the picture is a
@@ -54,26 +59,14 @@ def judge(
         chosen_subset: photos were dropped because they failed. Dropping what contradicts is how wrong models come
             to look right, so every split of the rest must then be tested by enough matches and pass on its own.
     """
-    failures = _match_failures(evidence, photos)
-    if chosen_subset and not (
-        evidence.least_split_matches >= LEAST_FREE_SPLIT
-        and evidence.worst_split_explained >= LEAST_PAIR_EXPLAINED
-    ):
-        failures.append(
-            "after dropping photos, too few matches tie the rest together to be sure of it "
-            f"({evidence.least_split_matches} across the weakest split, at least {LEAST_FREE_SPLIT} needed; "
-            f"{evidence.worst_split_explained:.0%} explained, at least {LEAST_PAIR_EXPLAINED:.0%} needed)"
-        )
+    failures = match_failures(evidence, photos, chosen_subset)
     if failures:
         return Verdict("uncertified", tuple(failures))
     doubts = []
     if photos < 3:
         doubts.append("two photos have no third to check them against")
-    if not focal_confirmed and not evidence.focal.ambiguity <= MOST_FOCAL_AMBIGUITY:
-        doubts.append(
-            f"the photos leave the focal length open (ambiguity {evidence.focal.ambiguity:.0f}, at most "
-            f"{MOST_FOCAL_AMBIGUITY:.0f} allowed)"
-        )
+    if not focal_confirmed and (doubt := _focal_doubt(evidence.focal)):
+        doubts.append(doubt)
     return Verdict("plausible", tuple(doubts)) if doubts else Verdict("certified")
 
 
@@ -87,7 +80,7 @@ def focal_is_confirmed(features: FeatureSet, model: Model, strategy: Strategy, e
     if any(features.known_focal[photo] is None for photo in model.photos):
         return False
     if strategy.fixed_focal:
-        return evidence.focal.residual_ratio >= CONTRADICTED_RESIDUAL
+        return evidence.focal is not None and evidence.focal.residual_ratio >= CONTRADICTED_RESIDUAL
     return all(
         abs(model.lenses[photo].focal / stated - 1.0) <= STATED_FOCAL_AGREES
         for photo in model.photos
@@ -100,7 +93,8 @@ def distortion_limit(relative_focal: float) -> float:
     return min(1.0, MOST_DISTORTION * max(1.0, (relative_focal / NORMAL_FOCAL) ** 2))
 
 
-def _match_failures(evidence: Evidence, photos: int) -> list[str]:
+def match_failures(evidence: Evidence, photos: int, chosen_subset: bool = False) -> list[str]:
+    """Return what speaks against a model apart from its focal length, as sentences; see `judge`."""
     failures = []
     if not evidence.worst_pair_explained >= LEAST_PAIR_EXPLAINED:
         failures.append(
@@ -123,4 +117,25 @@ def _match_failures(evidence: Evidence, photos: int) -> list[str]:
             f"the estimated lens is unbelievably distorted (|k1| = {evidence.largest_distortion:.2f}, at most "
             f"{limit:.2f} expected)"
         )
+    if chosen_subset and not (
+        evidence.least_split_matches >= LEAST_FREE_SPLIT
+        and evidence.worst_split_explained >= LEAST_PAIR_EXPLAINED
+    ):
+        failures.append(
+            "after dropping photos, too few matches tie the rest together to be sure of it "
+            f"({evidence.least_split_matches} across the weakest split, at least {LEAST_FREE_SPLIT} needed; "
+            f"{evidence.worst_split_explained:.0%} explained, at least {LEAST_PAIR_EXPLAINED:.0%} needed)"
+        )
     return failures
+
+
+def _focal_doubt(focal: FocalTest | None) -> str | None:
+    if focal is None:
+        return "the focal length was not tested"
+    if focal.ambiguity <= MOST_FOCAL_AMBIGUITY and focal.residual_ratio >= LEAST_FOCAL_RESIDUAL:
+        return None
+    return (
+        f"the photos leave the focal length open (a 15% change turns the cameras by {focal.degrees:.1f} degrees and "
+        f"multiplies the residuals by {focal.residual_ratio:.2f}: ambiguity {focal.ambiguity:.1f}, at most "
+        f"{MOST_FOCAL_AMBIGUITY:.0f} allowed)"
+    )

@@ -13,7 +13,8 @@ def quaternion_to_rotation(quaternion: Float[ndarray, "4"]) -> Float[ndarray, "3
     Raises:
         ReconError: when the quaternion is zero or not finite.
     """
-    length = np.linalg.norm(quaternion)
+    with np.errstate(over="ignore"):
+        length = np.linalg.norm(quaternion)
     if not np.isfinite(length) or length < 1e-12:
         raise ReconError(f"a rotation's quaternion must be finite and not zero, got {list(quaternion)}")
     w, x, y, z = np.asarray(quaternion, dtype=np.float64) / length

@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from recon.errors import ReconError
+from recon.ops import nearest_neighbors
 from recon.scene import Camera
 from recon.splats.gaussians import SH_C0, Gaussians
 
@@ -174,15 +175,7 @@ def _neighbor_distances(points: Float[Tensor, "N 3"]) -> Float[Tensor, " N"]:
         raise ReconError(
             "a single point to start from needs a radius, since it has no neighbours to take a size from"
         )
-    try:
-        from recon.ops import nearest_neighbors
-    except ImportError:  # the kernels are not built
-        from scipy.spatial import cKDTree
-
-        coordinates = points.detach().cpu().double().numpy()
-        distances = torch.from_numpy(cKDTree(coordinates).query(coordinates, k + 1)[0][:, 1:]).to(points)
-    else:
-        distances, _ = nearest_neighbors(points.detach(), k)
+    distances, _ = nearest_neighbors(points.detach(), k)
     mean = distances.mean(dim=1)
     positive = mean[mean > 0]
     if not len(positive):

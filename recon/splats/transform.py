@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from recon.scene import rotation_to_quaternion
 from recon.splats.gaussians import Gaussians
 from recon.splats.harmonics import sh_rotation
 
@@ -16,7 +17,7 @@ def transform_gaussians(
     *,
     rotation: Float[ndarray, "3 3"] | None = None,
     scale: float = 1.0,
-    translation: Float[ndarray, "3"] | None = None,
+    translation: Float[ndarray, " 3"] | None = None,
 ) -> Gaussians:
     """Apply the similarity `x -> scale * rotation @ x + translation` to centres, shapes and view-dependent colours.
 
@@ -45,21 +46,13 @@ def transform_gaussians(
     return Gaussians(
         means=gaussians.means @ tensor(scale * rotation).T + tensor(translation),
         log_scales=gaussians.log_scales + math.log(scale),
-        quaternions=gaussians.quaternions @ tensor(_left_multiplication(_quaternion(rotation))).T,
+        quaternions=gaussians.quaternions @ tensor(_left_multiplication(rotation_to_quaternion(rotation))).T,
         opacity_logits=gaussians.opacity_logits,
         sh=torch.einsum("ij,njc->nic", tensor(sh_rotation(rotation, gaussians.sh_degree)), gaussians.sh),
     )
 
 
-def _quaternion(rotation: Float[ndarray, "3 3"]) -> Float[ndarray, "4"]:
-    """Return (w, x, y, z) of a rotation matrix."""
-    from scipy.spatial.transform import Rotation
-
-    x, y, z, w = Rotation.from_matrix(rotation).as_quat()
-    return np.array([w, x, y, z])
-
-
-def _left_multiplication(quaternion: Float[ndarray, "4"]) -> Float[ndarray, "4 4"]:
+def _left_multiplication(quaternion: Float[ndarray, " 4"]) -> Float[ndarray, "4 4"]:
     """Return the matrix L for which `L @ p` is the product of `quaternion` and p."""
     w, x, y, z = quaternion
     return np.array([[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]])

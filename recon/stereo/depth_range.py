@@ -50,6 +50,8 @@ def _range_of_cameras(cameras: Sequence[Camera], index: int) -> tuple[float, flo
         if distance > 0:
             return CONVERGING_RANGE[0] * distance, CONVERGING_RANGE[1] * distance
     baseline = max(float(np.linalg.norm(other.center - camera.center)) for other in cameras)
+    if baseline == 0:
+        return 1.0, 10.0  # anything: without parallax there is no depth to find
     near, far = (camera.fx / camera.width * baseline / share for share in PARALLEL_DISPARITY)
     return near, far
 

@@ -96,12 +96,13 @@ def _match_all(
     trusted: list[Float[ndarray, "h w"]] | None = None
     raw: list[RawDepth] = []
     for number in range(passes):
-        raw = []
+        before, raw = raw, []
         for index, view in enumerate(views):
             others = [source.index for source in sources[index]]
             if others:
                 depths = None if trusted is None else [trusted[other] for other in others]
-                raw.append(match(view, [views[o] for o in others], ranges[index], settings.planes, depths))
+                result = match(view, [views[o] for o in others], ranges[index], settings.planes, depths)
+                raw.append(result if not before else result.doubting(before[index]))
             else:
                 nothing = np.zeros((view.camera.height, view.camera.width), np.float32)
                 raw.append(RawDepth(nothing, nothing))

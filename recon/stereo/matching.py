@@ -23,6 +23,10 @@ accidental match in one of five sources fools the minimum); in between the weigh
 DISTINCT = 0.25
 """Relative gap between the best and the second-best summed cost from which a match is fully distinct."""
 
+TEXTURE_WINDOW = 7
+TEXTURE_VARIANCE = 4e-5
+"""The window of the sweep's correlation and its variance floor, 1.6 grey levels: below it, noise is what matches."""
+
 
 @dataclass(frozen=True, eq=False)
 class RawDepth:
@@ -35,6 +39,13 @@ class RawDepth:
 
     depth: Float[ndarray, "h w"]
     distinctness: Float[ndarray, "h w"]
+
+    def doubting(self, before: RawDepth) -> RawDepth:
+        """Return the same depth, at most as distinct as the result of the pass before.
+
+        A second pass favours the depths that the first agreed on: its own distinctness partly fulfils itself.
+        """
+        return RawDepth(self.depth, np.minimum(self.distinctness, before.distinctness))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +90,22 @@ def match(
     depth = 1 / (1 / far + matching.index * step)
     distinctness = ((matching.runner_up / matching.best.clamp(min=1) - 1) / DISTINCT).clamp(0, 1)
     valid = torch.from_numpy(reference.valid)
-    return RawDepth((depth * valid).numpy(), (distinctness * valid).numpy())
+    return RawDepth((depth * valid).numpy(), (distinctness * valid).numpy() * texture(reference))
+
+
+def texture(view: WorkingView) -> Float[ndarray, "h w"]:
+    """Return 1 where the picture varies enough to be matched, falling to 0 where it is flat.
+
+    Without texture a depth can still look distinct near the frame, where other depths would be out of the sources'
+    sight.
+    """
+    import cv2
+
+    gray = view.gray.astype(np.float32) / 255
+    mean, square = (
+        cv2.boxFilter(values, -1, (TEXTURE_WINDOW, TEXTURE_WINDOW)) for values in (gray, gray * gray)
+    )
+    return np.clip((square - mean * mean) / TEXTURE_VARIANCE, 0, 1)
 
 
 def refine(

@@ -32,7 +32,8 @@ def transforms_folder(folder: Path, count: int = 20) -> Path:
         (["calibration/pos_001.txt", "scan9/rect_001_3_r5000.png"], "spare"),
         (["sparse/0/cameras.bin", "images/a.jpg"], "colmap"),
         (["sparse/cameras.txt", "images/a.jpg"], "colmap"),
-        (["cameras.txt"], "colmap"),
+        (["cameras.txt", "images.txt"], "colmap"),
+        (["cameras.txt", "a.jpg"], "photos"),
         (["a.jpg", "b.heic"], "photos"),
         (["images/a.jpg"], "photos"),
     ],
@@ -102,3 +103,10 @@ def test_protocol_split_and_size_go_together(tmp_path: Path) -> None:
     split.write_text(json.dumps({"train": ["03.png"], "test": ["03.png"]}))
     with pytest.raises(ReconError, match=r"03\.png would be both input and held out"):
         open_scene(tmp_path, split=split)
+
+
+def test_the_documentation_has_a_row_for_every_layout() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
+    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")][1:] == [
+        layout.name for layout in LAYOUTS
+    ]

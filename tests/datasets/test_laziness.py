@@ -11,8 +11,8 @@ from test_colmap import write_colmap_scene
 from test_idr import write_idr
 from test_layouts import transforms_folder
 from test_llff import square_cameras, write_llff
+from test_multi_camera import write_clip
 from test_spare import write_spare, write_split
-from test_video import write_clip
 
 from recon.datasets import open_photos, open_scene
 

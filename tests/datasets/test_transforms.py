@@ -8,6 +8,7 @@ from make_pictures import assert_same_camera, ring_cameras, write_picture
 from PIL import Image
 
 from recon.datasets import PictureSize, open_scene
+from recon.datasets.posed_view import withheld_view
 from recon.datasets.transforms import read_transforms
 from recon.errors import ReconError
 from recon.scene import Camera
@@ -120,7 +121,7 @@ def test_the_files_own_split(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "transforms.json").read_text())
     for wrong, message in [
         (["7.png"], "names '7.png', which is not among"),
-        ("3.png", "must be lists of picture"),
+        ("3.png", "must be lists of picture names"),
     ]:
         rewrite(tmp_path, {**content, "train_filenames": wrong})
         with pytest.raises(ReconError, match=message):
@@ -152,6 +153,21 @@ def test_same_file_names_in_two_folders_keep_their_folders(tmp_path: Path) -> No
     rewrite(tmp_path, content)
     with pytest.raises(ReconError, match=r"images/0\.png is listed twice"):
         read_transforms(tmp_path)
+
+
+def test_names_never_leave_the_folder(tmp_path: Path) -> None:
+    """Renders are written under the views' names."""
+    inner = tmp_path / "inner"
+    content = write_scene(inner, ring_cameras(2))
+    for folder in ("a", "b"):
+        write_picture(tmp_path / folder / "0.png")
+    for frame, folder in zip(content["frames"], "ab", strict=True):
+        frame["file_path"] = f"../{folder}/0.png"
+    rewrite(inner, content)
+    assert read_transforms(inner).train == ("a/0.png", "b/0.png")
+    for name in ("../evil.png", "/etc/evil.png", "a\nb.png", ""):
+        with pytest.raises(ReconError, match="its name must be a plain path"):
+            withheld_view(name, ring_cameras(1)[0], PictureSize())
 
 
 def test_cameras_for_the_turned_picture(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from recon import _core
 from recon.ops import native
+from recon.ops.cuda_emulation import emulated_cuda
 
 
 @pytest.fixture(autouse=True)
@@ -40,22 +41,6 @@ def cuda_kernels(request):
         problem = native.device_info().cuda_problem
         if problem is not None:
             pytest.skip(problem)
-        return lambda: contextlib.nullcontext(torch.device("cuda"))
-    emulated = pytest.importorskip("recon._cuda_emulated", reason="built by `make dev` only")
-    return functools.partial(_emulation, emulated, request.param == "last to first thread")
-
-
-@contextlib.contextmanager
-def _emulation(emulated, descending):
-    def call(name, arguments):
-        return getattr(emulated, name)(
-            *arguments, 0, lambda size: torch.full((size,), 0xFF, dtype=torch.uint8)
-        )
-
-    emulated.set_descending(descending)
-    before = native._call_core
-    native._call_core = call
-    try:
-        yield torch.device("cpu")
-    finally:
-        native._call_core = before
+        return lambda **_: contextlib.nullcontext(torch.device("cuda"))
+    pytest.importorskip("recon._cuda_emulated", reason="built by `make dev` only")
+    return functools.partial(emulated_cuda, request.param == "last to first thread")

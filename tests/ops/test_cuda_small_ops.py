@@ -14,7 +14,7 @@ def test_l1_ssim(shape, masked, cuda_kernels):
     mask = torch.rand(shape[:2]) if masked else None
 
     def run(device):
-        x = image.to(device).requires_grad_()
+        x = image.to(device).clone().requires_grad_()
         l1, ssim = ops.l1_ssim(x, target.to(device), None if mask is None else mask.to(device))
         (0.8 * l1 - 0.2 * ssim).backward()
         return l1.detach().cpu(), ssim.detach().cpu(), x.grad.cpu()

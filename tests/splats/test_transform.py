@@ -34,7 +34,8 @@ def gaussians(make_gaussians) -> Gaussians:
 
 def test_centres_shapes_and_colours_move_together(gaussians):
     moved = transform_gaussians(gaussians, rotation=ROTATION, scale=SCALE, translation=TRANSLATION)
-    np.testing.assert_allclose(moved.means, SCALE * gaussians.means @ ROTATION.T + TRANSLATION, atol=1e-10)
+    expected = SCALE * gaussians.means.numpy() @ ROTATION.T + TRANSLATION
+    np.testing.assert_allclose(moved.means.numpy(), expected, atol=1e-10)
     expected = SCALE**2 * ROTATION @ covariances(gaussians) @ ROTATION.T
     np.testing.assert_allclose(covariances(moved), expected, rtol=1e-9, atol=1e-12)
     center = np.array([4.0, 5.0, -6.0])

@@ -36,7 +36,7 @@ def start_from_truth(scene, depths, stride: int = 2, sh_degree: int = 1) -> Gaus
 def make_trainer(raycast, iterations: int = 60, seed: int = 0, **options) -> Trainer:
     scene, depths = raycast.scene, raycast.depths
     generator = torch.Generator().manual_seed(seed)
-    gaussians = OptimizedGaussians(start_from_truth(scene, depths), LearningRates(), pixel_size=0.02)
+    gaussians = OptimizedGaussians(start_from_truth(scene, depths), LearningRates(sh_constant=0.02), pixel_size=0.02)
     photos = [
         training_view(
             view,

@@ -54,7 +54,9 @@ def write_splat(path: str | os.PathLike[str], gaussians: Gaussians) -> None:
             records = np.empty(part.stop - part.start, _RECORD)
             records["mean"] = arrays["means"][part]
             records["scale"] = np.exp(arrays["log_scales"][part])
-            records["rgba"][:, :3] = np.clip(np.rint(255 * (0.5 + SH_C0 * arrays["sh"][part, 0])), 0, 255)
+            records["rgba"][:, :3] = np.clip(
+                np.rint(255 * (0.5 + SH_C0 * arrays["sh"][part, 0].astype(np.float64))), 0, 255
+            )
             records["rgba"][:, 3] = byte_opacities(arrays["opacity_logits"][part])
             quaternions = arrays["quaternions"][part].astype(np.float64)
             quaternions /= np.maximum(np.linalg.norm(quaternions, axis=1, keepdims=True), 1e-300)

@@ -309,7 +309,9 @@ def _pack(arrays: dict[str, ndarray], fractional_bits: int) -> list[ndarray]:
         fixed = np.rint(arrays["means"][part] * [1, -1, -1] * 2.0**fractional_bits).astype("<i4")
         positions[part] = fixed.view(np.uint8).reshape(-1, 3, 4)[:, :, :3].reshape(-1, 9)
         opacities[part, 0] = byte_opacities(arrays["opacity_logits"][part])
-        colors[part] = np.clip(np.rint(255 * (_COLOR_SCALE * arrays["sh"][part, 0] + 0.5)), 0, 255)
+        colors[part] = np.clip(
+            np.rint(255 * (_COLOR_SCALE * arrays["sh"][part, 0].astype(np.float64) + 0.5)), 0, 255
+        )
         scales[part] = np.clip(np.rint(16 * (arrays["log_scales"][part] + 10)), 0, 255)
         rotations[part] = _pack_smallest_three(
             (arrays["quaternions"][part] * [1, 1, -1, -1])[:, [1, 2, 3, 0]]

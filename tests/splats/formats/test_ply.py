@@ -22,7 +22,7 @@ def assert_same_bits(a: Gaussians, b: Gaussians) -> None:
         assert torch.equal(x.view(torch.int32), y.view(torch.int32)), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data(), count=st.integers(1, 40), degree=st.integers(0, 3))
 def test_round_trip_keeps_every_bit(tmp_path_factory, data, count, degree):
     def draw(shape, elements=FLOATS):

@@ -6,7 +6,7 @@ import pytest
 from make_pictures import assert_same_camera, ring_cameras, write_picture
 
 from recon.datasets import open_scene
-from recon.datasets.video import frame_count, read_multi_camera
+from recon.datasets.multi_camera import frame_count, read_multi_camera
 from recon.errors import ReconError
 from recon.scene import Camera
 

@@ -30,7 +30,8 @@ def read_multi_camera(
     Raises:
         ReconError: when the clip has no such frame, files are malformed, or no picture of that moment exists.
     """
-    views, indices, parts, missing = [], [], {}, []
+    views, indices, missing = [], [], []
+    parts: dict[str, list[str]] = {}
     for part, file_name in META_FILES.items():
         file = folder / file_name
         if not file.is_file():
@@ -89,9 +90,9 @@ def _cameras_at(file: Path, frame: int) -> list[tuple[int, str, Camera]]:
 def _lists(file: Path) -> dict[str, Any]:
     meta = read_object(file)
     for key in ("w", "h"):
-        if not isinstance(meta.get(key), int | float) or meta[key] < 1:
+        if not isinstance(meta.get(key), int | float) or not 1 <= meta[key] < 1 << 20:
             raise ReconError(
-                f"{shown(file)}: {key} must be the pictures' size in pixels, got {meta.get(key)!r}"
+                f"{shown(file)}: {key} must be the pictures' size in pixels, got {str(meta.get(key))[:40]}"
             )
     lengths = {
         key: len(meta[key]) if isinstance(meta.get(key), list) else 0 for key in ("k", "w2c", "fn", "cam_id")
@@ -104,5 +105,5 @@ def _lists(file: Path) -> dict[str, Any]:
 def _array(value: Any) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
