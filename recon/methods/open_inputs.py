@@ -40,9 +40,13 @@ def open_inputs(settings: RunSettings, run: RunFolder) -> Scene:
             max_size=settings.max_size,
         )
     if settings.poses == "given":
-        raise ReconError(f"{settings.photos} holds photos without cameras; use --poses auto to have them estimated")
+        raise ReconError(
+            f"{settings.photos} holds photos without cameras; use --poses auto to have them estimated"
+        )
     if settings.protocol or settings.views:
-        raise ReconError("--protocol and --views choose among posed views; for photos without cameras give --split")
+        raise ReconError(
+            "--protocol and --views choose among posed views; for photos without cameras give --split"
+        )
     return _estimated_scene(settings, run)
 
 
@@ -92,7 +96,9 @@ def _plain(estimate: PoseEstimate) -> dict:
         "cameras": {
             name: {
                 "world_to_camera": camera.world_to_camera,
-                "lens": {key: getattr(camera.lens, key) for key in ("focal", "cx", "cy", "k1", "width", "height")},
+                "lens": {
+                    key: getattr(camera.lens, key) for key in ("focal", "cx", "cy", "k1", "width", "height")
+                },
             }
             for name, camera in estimate.cameras.items()
         },
@@ -133,5 +139,6 @@ def _with_split(scene: Scene, settings: RunSettings) -> Scene:
 
     split = split_from_file(settings.split)(Listing.counted([view.name for view in scene.views]))
     return scene.with_split(list(split.train), list(split.test)).with_warnings(
-        "poses of held-out photos were estimated together with those of the inputs; their pixels were used for nothing else"
+        "poses of held-out photos were estimated together with those of the inputs; "
+        "their pixels were used for nothing else"
     )

@@ -66,7 +66,11 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         )
         for view, depth in zip(inputs.views, inputs.depths, strict=True)
     ]
-    warped = [] if inputs.points is None else virtual_views(inputs.views, inputs.points, config.virtual, seed, device)
+    warped = (
+        []
+        if inputs.points is None
+        else virtual_views(inputs.views, inputs.points, config.virtual, seed, device)
+    )
 
     rules: list = [
         DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))

@@ -24,7 +24,12 @@ def write_cameras(run: RunFolder, scene: Scene) -> None:
 
 
 def write_results(
-    run: RunFolder, scene: Scene, inputs: Inputs | None, gaussians: Gaussians, facts: dict[str, Any], phases: Phases
+    run: RunFolder,
+    scene: Scene,
+    inputs: Inputs | None,
+    gaussians: Gaussians,
+    facts: dict[str, Any],
+    phases: Phases,
 ) -> None:
     """Render and measure all views, then write pictures, metrics.json and report.html.
 

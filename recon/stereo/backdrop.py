@@ -42,7 +42,9 @@ def _cells_of_view(
 ) -> tuple[ndarray, ...]:
     view = views[index]
     depth, color = _pooled(view, depths[index].depth, cell)
-    depth, color = (np.pad(a, [(MARGIN, MARGIN)] * 2 + [(0, 0)] * (a.ndim - 2), mode="edge") for a in (depth, color))
+    depth, color = (
+        np.pad(a, [(MARGIN, MARGIN)] * 2 + [(0, 0)] * (a.ndim - 2), mode="edge") for a in (depth, color)
+    )
     rows, columns = np.indices(depth.shape)
     pixels = np.stack([(columns - MARGIN + 0.5) * cell, (rows - MARGIN + 0.5) * cell], axis=-1).reshape(-1, 2)
     depth, color = depth.reshape(-1), color.reshape(-1, 3)
@@ -72,7 +74,11 @@ def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarra
     def blocks(values: ndarray) -> ndarray:
         extra = values.shape[2:]
         padded = np.pad(values, padding + [(0, 0)] * len(extra))
-        return padded.reshape(rows, cell, columns, cell, *extra).swapaxes(1, 2).reshape(rows, columns, cell**2, *extra)
+        return (
+            padded.reshape(rows, cell, columns, cell, *extra)
+            .swapaxes(1, 2)
+            .reshape(rows, columns, cell**2, *extra)
+        )
 
     known = blocks((depth > 0) & valid)
     values = np.where(known, blocks(depth), np.nan)
@@ -91,7 +97,7 @@ def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarra
     return far * BEHIND, color
 
 
-def _in_free_space(positions: Float[ndarray, "N 3"], view: View, result: DepthMap) -> Bool[ndarray, "N"]:
+def _in_free_space(positions: Float[ndarray, "N 3"], view: View, result: DepthMap) -> Bool[ndarray, N]:
     """Tell which points another photo looks through, because it sees something behind them."""
     pixels, z = view.camera.project(positions)
     height, width = result.depth.shape

@@ -10,7 +10,9 @@ from recon.cli.main import main
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "recon", *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", "recon", *arguments], capture_output=True, text=True, timeout=120
+    )
 
 
 def test_help_loads_nothing_heavy():

@@ -112,10 +112,13 @@ def test_stereo_and_training_open_no_held_out_photo(textured_scene):
 
     scene = textured_scene.scene
     guarded = tuple(
-        View(view.name, view.camera, forbidden if view.name in scene.test else view.load) for view in scene.views
+        View(view.name, view.camera, forbidden if view.name in scene.test else view.load)
+        for view in scene.views
     )
     scene = type(scene)(**{**scene.__dict__, "views": guarded})
-    settings = resolve(ReconstructOptions(photos=".", output=".", preset="quick", device="cpu", settings=FAST))
+    settings = resolve(
+        ReconstructOptions(photos=".", output=".", preset="quick", device="cpu", settings=FAST)
+    )
     inputs = stereo_inputs(scene.train_views, settings.stereo_config, bounds=scene.bounds)
     import torch
 
