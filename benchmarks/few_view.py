@@ -36,7 +36,7 @@ SCENES = {
 
 OFF = {
     "dropout": ["dropout.end_rate=0", "dropout.start_rate=0"],
-    "decay": ["opacity_remaining=1.0"],
+    "decay": ["opacity_decay=1.0"],
     "virtual": ["virtual.count=0", "train.virtual_every=0"],
     "depth": ["depth.weight=0.0"],
 }

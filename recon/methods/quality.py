@@ -42,8 +42,8 @@ class QualityConfig:
     """Colour loss for photos and virtual views."""
     cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
     """Joint refinement of the cameras."""
-    opacity_remaining: float = 0.01
-    """What the opacity of an unsupported Gaussian decays to over the training; 1 for no decay."""
+    opacity_decay: float = 0.999
+    """Factor on all opacities per iteration: what no picture supports fades away; 1 for no decay."""
 
 
 def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.device) -> Trainer:
@@ -71,8 +71,8 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
     rules: list = [
         DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
     ]
-    if config.opacity_remaining < 1:
-        rules.append(OpacityDecay(config.opacity_remaining))
+    if config.opacity_decay < 1:
+        rules.append(OpacityDecay(config.opacity_decay))
     return Trainer(
         gaussians,
         ViewSampler(photos, generator, virtual=warped, virtual_every=config.train.virtual_every),
