@@ -75,8 +75,9 @@ def _estimated_scene(settings: RunSettings, run: RunFolder) -> Scene:
 
 def _estimate(photos: PhotoSet, settings: RunSettings) -> PoseEstimate:
     from recon.poses import PoseSettings, estimate_poses
+    from recon.poses.settings import Accept
 
-    accept = "uncertified" if settings.poses == "uncertified" else "certified"
+    accept: Accept = "uncertified" if settings.poses == "uncertified" else "certified"
     estimate = estimate_poses(
         photos, PoseSettings(accept=accept, focal_mm=settings.focal_mm, seed=settings.seed)
     )
@@ -90,7 +91,6 @@ def _estimate(photos: PhotoSet, settings: RunSettings) -> PoseEstimate:
 
 
 def _plain(estimate: PoseEstimate) -> dict:
-    left_out = [f"{name} was left out: {reason}" for name, reason in estimate.left_out.items()]
     return {
         "status": estimate.status,
         "cameras": {
@@ -102,7 +102,7 @@ def _plain(estimate: PoseEstimate) -> dict:
             }
             for name, camera in estimate.cameras.items()
         },
-        "warnings": [*left_out, *estimate.diagnosis],
+        "warnings": list(estimate.diagnosis),
         "record": estimate.record(),
     }
 
