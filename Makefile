@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The CUDA kernels can be run thread by thread on the CPU, to test them without a GPU.
+EMULATION ?= ON
 SOURCES := pyproject.toml CMakeLists.txt $(shell find recon cuda configs data/recipes -type f ! -name '*.so' ! -path '*/__pycache__/*')
 
 .PHONY: demo test lint docs bench gpu-check install dev clean
@@ -38,7 +40,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -C cmake.define.RECON_CUDA_EMULATION=$(EMULATION) ".[dev]"
 	touch $@
 
 ## dev: build the kernels in place (recon/_core*.so) for the Python on PATH; needs nanobind, cmake and ninja there

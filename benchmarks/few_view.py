@@ -2,9 +2,9 @@
 
     RECON_DATA=… python benchmarks/few_view.py fern --views 3 --rungs splat-random,splat-stereo,quality --seeds 3
 
-A rung is a method with settings laid over its preset; `RUNGS` lists them. Stereo runs once per scene, because it is the
-same for all rungs and seeds; its time is reported apart. Each finished run is appended to --out as a JSON line, and runs
-that are already there are not repeated.
+A rung is a method with settings laid over its preset; `RUNGS` lists them. Stereo runs once per scene, because it is
+the same for all rungs and seeds; its time is reported apart. Each finished run is appended to --out as a JSON line, and
+runs that are already there are not repeated.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from recon.config import from_plain, merged, parse_overrides, to_plain
 from recon.datasets import open_scene
 from recon.evaluation import Rendered, evaluate_views
-from recon.methods.options import METHODS, ReconstructOptions, resolve
+from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import method_module
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.splats.render import render
@@ -36,7 +36,7 @@ SCENES = {
 
 OFF = {
     "dropout": ["dropout.end_rate=0", "dropout.start_rate=0"],
-    "decay": ["opacity_remaining=1.0"],
+    "decay": ["opacity_decay=1.0"],
     "virtual": ["virtual.count=0", "train.virtual_every=0"],
     "depth": ["depth.weight=0.0"],
 }

@@ -20,5 +20,6 @@ endforeach()
 nanobind_add_module(_cuda_emulated NB_STATIC ${emulated_bindings} ${emulated_sources})
 target_include_directories(_cuda_emulated PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/cuda)
 target_compile_definitions(_cuda_emulated PRIVATE RECON_EMULATE_CUDA)
-target_compile_options(_cuda_emulated PRIVATE -O2 -Wno-unknown-pragmas)
+# The checks of _FORTIFY_SOURCE take jumps between the emulation's stacks for errors.
+target_compile_options(_cuda_emulated PRIVATE -O2 -U_FORTIFY_SOURCE -Wno-unknown-pragmas)
 install(TARGETS _cuda_emulated LIBRARY DESTINATION recon)

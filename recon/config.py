@@ -122,6 +122,10 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise ReconError(f"{where}: expected a list, got {value!r}")
         item = typing.get_args(hint)[0]
         return origin(_convert(item, v, f"{where}[{i}]") for i, v in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ReconError(f"{where}: expected settings by name, got {value!r}")
+        return dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -22,10 +22,11 @@ class Outer:
     inner: Inner = field(default_factory=Inner)
     names: tuple[str, ...] = ()
     file: Path | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def test_round_trip_through_plain_data():
-    config = Outer(4, Inner(0.25, "b"), ("x", "y"), Path("/a/b"))
+    config = Outer(4, Inner(0.25, "b"), ("x", "y"), Path("/a/b"), {"depth": {"weight": 1}})
     assert from_plain(Outer, to_plain(config)) == config
 
 
@@ -36,11 +37,12 @@ def test_absent_fields_keep_their_defaults_and_integers_become_floats():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ({"cuont": 1}, "there is no setting 'cuont'; there are count, file, inner, names"),
+        ({"cuont": 1}, "there is no setting 'cuont'; there are count, extra, file, inner, names"),
         ({"count": "many"}, "config.count: expected int, got 'many'"),
         ({"count": True}, "config.count: expected int, got True"),
         ({"inner": {"kind": "c"}}, "config.inner.kind: expected one of 'a', 'b', got 'c'"),
         ({"inner": 3}, "config.inner: expected settings by name, got 3"),
+        ({"extra": [1]}, "config.extra: expected settings by name, got [1]"),
         ({"names": "x"}, "config.names: expected a list, got 'x'"),
     ],
 )

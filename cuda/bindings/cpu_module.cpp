@@ -10,6 +10,7 @@ namespace recon {
 void bind_adam(nb::module_& m);
 void bind_l1_ssim(nb::module_& m);
 void bind_nearest_neighbors(nb::module_& m);
+void bind_peak(nb::module_& m);
 void bind_rasterize(nb::module_& m);
 void bind_sweep(nb::module_& m);
 }  // namespace recon
@@ -23,6 +24,7 @@ NB_MODULE(_core, m) {
   recon::bind_adam(m);
   recon::bind_l1_ssim(m);
   recon::bind_nearest_neighbors(m);
+  recon::bind_peak(m);
   recon::bind_rasterize(m);
   recon::bind_sweep(m);
 }

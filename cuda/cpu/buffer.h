@@ -49,7 +49,6 @@ class Buffer {
   const T* data() const { return data_; }
   T& operator[](size_t i) { return data_[i]; }
   const T& operator[](size_t i) const { return data_[i]; }
-  size_t capacity() const { return capacity_; }
 
  private:
   static constexpr std::align_val_t kAlignment{64};

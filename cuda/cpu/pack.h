@@ -67,14 +67,15 @@ RECON_INLINE bool any(i32 mask) {
   return all != 0;
 }
 
-// e^x for x in [-87, 0] and a little beyond: 2^n by the exponent bits times a degree-5 polynomial on [-ln2/2, ln2/2].
+// e^x for x in [-87, 0] and a little beyond: 2^n by the exponent bits times a degree-6 polynomial on [-ln2/2, ln2/2].
 // Relative error below 3e-7.
 RECON_INLINE f32 exp(f32 x) {
   x = max(x, splat(-87.0f));
   const f32 t = x * 1.44269504088896f;
   const f32 rounded = (t + 12582912.0f) - 12582912.0f;  // round to nearest by the 1.5 * 2^23 trick
   const f32 r = x - rounded * 0.693145751953125f - rounded * 1.42860677e-6f;
-  f32 p = splat(1.0f / 120.0f);
+  f32 p = splat(1.0f / 720.0f);
+  p = p * r + 1.0f / 120.0f;
   p = p * r + 1.0f / 24.0f;
   p = p * r + 1.0f / 6.0f;
   p = p * r + 0.5f;

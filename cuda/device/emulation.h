@@ -6,6 +6,7 @@
 // that misses a barrier tends to give different results in the two orders.
 #pragma once
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -50,8 +51,11 @@ namespace recon::device::emulation {
 
 enum class Waiting { nothing, block, warp };
 
+// A fiber starts through its ucontext; from then on the switches are jumps, which make no system call.
 struct Fiber {
   ucontext_t context;
+  jmp_buf place;
+  bool started = false;
   std::vector<char> stack;
   dim3 thread;
   Waiting waiting = Waiting::nothing;
@@ -67,6 +71,7 @@ struct Block {
   int barrier_sum = 0, barrier_result = 0;
   const std::function<void()>* body = nullptr;
   ucontext_t scheduler;
+  jmp_buf scheduler_place;
 };
 
 inline Block*& block() {
@@ -88,13 +93,22 @@ inline void pause(Waiting reason, unsigned mask = 0) {
   Fiber& fiber = b.fibers[b.current];
   fiber.waiting = reason;
   fiber.mask = mask;
-  swapcontext(&fiber.context, &b.scheduler);
+  if (_setjmp(fiber.place) == 0) _longjmp(b.scheduler_place, 1);
 }
 
 inline void enter() {
   Block& b = *block();
   (*b.body)();
   b.fibers[b.current].done = true;
+  _longjmp(b.scheduler_place, 1);
+}
+
+// Runs the fiber until it pauses or ends.
+inline void resume(Block& b, Fiber& fiber) {
+  if (_setjmp(b.scheduler_place) != 0) return;
+  if (fiber.started) _longjmp(fiber.place, 1);
+  fiber.started = true;
+  setcontext(&fiber.context);
 }
 
 // Lets every warp go whose threads all wait for an exchange, or the block when all threads wait for the barrier.
@@ -131,7 +145,7 @@ inline void run_block(Block& b, dim3 size) {
     fiber.thread = dim3(i % size.x, i / size.x % size.y, i / (size.x * size.y));
     fiber.waiting = Waiting::nothing;
     fiber.exchanges = 0;
-    fiber.done = false;
+    fiber.done = fiber.started = false;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.data();
     fiber.context.uc_stack.ss_size = fiber.stack.size();
@@ -146,7 +160,7 @@ inline void run_block(Block& b, dim3 size) {
       if (!fiber.done && fiber.waiting == Waiting::nothing) {
         b.current = i;
         threadIdx = fiber.thread;
-        swapcontext(&b.scheduler, &fiber.context);
+        resume(b, fiber);
       }
       all_done = all_done && fiber.done;
     }

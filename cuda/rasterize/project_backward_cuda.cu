@@ -26,7 +26,7 @@ __device__ __forceinline__ void color_adjoint(const RasterizeInputs& in, const R
   float g[3] = {row[kRowColor], row[kRowColor + 1], row[kRowColor + 2]};
   if (in.sh == nullptr) {
     if (out.colors != nullptr)
-      for (int c = 0; c < 3; ++c) out.colors[3 * i + c] = in.colors[3 * i + c] > 0.0f ? g[c] : 0.0f;
+      for (int c = 0; c < 3; ++c) out.colors[3 * i + c] = g[c];
     return;
   }
   const int used = (in.sh_degree + 1) * (in.sh_degree + 1);

@@ -1,5 +1,7 @@
 // The forward up to the tile lists: project every Gaussian, find the tiles its ellipse {alpha >= 1/255} meets, exactly
 // per row of tiles (Speedy-Splat, Hanson et al. 2025), and sort the pairs by depth, then by tile.
+#include <cfloat>
+
 #include "device/sort.h"
 #include "math/ellipse.h"
 #include "math/project.h"
@@ -48,7 +50,7 @@ __device__ __forceinline__ void for_each_tile(const Footprint& f, int width, int
   }
 }
 
-// Colour before it is clamped at 0.
+// Colour before that of spherical harmonics is clamped at 0.
 __device__ __forceinline__ math::Vector3<float> unclamped_color(const RasterizeInputs& in,
                                                                 const math::Camera<float>& camera,
                                                                 const math::Vector3<float>& mean, int64_t i) {
@@ -115,7 +117,8 @@ __global__ void __launch_bounds__(kThreads)
   if (out.normal != nullptr) normal = math::camera_normal(camera, scale, p.point, terms.rotation, signed_axis);
   splats[i].place = make_float4(p.u, p.v, p.conic_a * (-0.5f * kLog2E), p.conic_b * -kLog2E);
   splats[i].shape = make_float4(p.conic_c * (-0.5f * kLog2E), log2_opacity, p.point.z, 0.0f);
-  splats[i].color = make_float4(fmaxf(color.x, 0.0f), fmaxf(color.y, 0.0f), fmaxf(color.z, 0.0f), 0.0f);
+  const float darkest = in.sh != nullptr ? 0.0f : -FLT_MAX;  // plain colours are taken as they are
+  splats[i].color = make_float4(fmaxf(color.x, darkest), fmaxf(color.y, darkest), fmaxf(color.z, darkest), 0.0f);
   splats[i].normal = make_float4(normal.x, normal.y, normal.z, 0.0f);
   const float half_trace = 0.5f * (p.cov_a + p.cov_c), difference = 0.5f * (p.cov_a - p.cov_c);
   out.radii[i] = 3.0f * sqrtf(half_trace + sqrtf(difference * difference + p.cov_b * p.cov_b));

@@ -18,6 +18,7 @@ def describe_models() -> list[str]:
         if files:
             state = "installed: " + ", ".join(str(file) for file in files)
         else:
-            state = f"{WEIGHTS_NOT_INSTALLED}; put lpips_{backbone}.safetensors (or .pth) into {models_folder() / 'lpips'}"
+            folder = models_folder() / "lpips"
+            state = f"{WEIGHTS_NOT_INSTALLED}; put lpips_{backbone}.safetensors (or .pth) into {folder}"
         lines.append(f"{description}\n  {state}")
     return lines

@@ -14,8 +14,11 @@ from numpy import ndarray
 from torch import Tensor
 
 from recon.errors import ReconError
-from recon.evaluation.pictures import write_confidence_picture, write_depth_picture
+from recon.evaluation.pictures import CONFIDENCE_RAMP, DEPTH_RAMP, ColorScale, colorize
 from recon.files import atomic_write
+
+DEPTH_PERCENTILES = (1.0, 99.0)
+"""A depth preview's colours span these percentiles of the known depth, so that few outliers do not flatten the rest."""
 
 DEPTH_SUFFIX = "_16bit"
 """What the name of the exact depth picture has more than the name of its preview."""
@@ -43,8 +46,12 @@ def write_depth(path: str | os.PathLike[str], depth: Float[Tensor, "H W"] | Floa
         ReconError: when a file cannot be written.
     """
     z = _array(depth, "depth")
-    write_depth_picture(Path(path), z)
     known = np.isfinite(z) & (z > 0)
+    low, high = np.percentile(z[known], DEPTH_PERCENTILES) if known.any() else (0.0, 1.0)
+    scale = ColorScale(float(low), float(high), DEPTH_RAMP)
+    colors = colorize(z, scale)
+    colors[~known] = 0
+    _save(path, colors, _scale_text(scale))
     unit = float(z[known].max()) / 65535 if known.any() else 1.0
     steps = np.zeros(z.shape, np.uint16)
     steps[known] = np.maximum(np.rint(z[known] / unit), 1)  # what is known must not become unknown
@@ -88,7 +95,8 @@ def write_confidence(
     Raises:
         ReconError: when the file cannot be written.
     """
-    write_confidence_picture(Path(path), _array(confidence, "confidence"))
+    scale = ColorScale(0.0, 1.0, CONFIDENCE_RAMP)
+    _save(path, colorize(_array(confidence, "confidence"), scale), _scale_text(scale))
 
 
 def write_normals(
@@ -118,6 +126,11 @@ def _array(values: Tensor | ndarray, name: str, channels: tuple[int, ...] = ()) 
 
 def _to_bytes(values: ndarray) -> ndarray:
     return np.rint(np.clip(np.nan_to_num(values), 0, 1) * 255).astype(np.uint8)
+
+
+def _scale_text(scale: ColorScale) -> dict[str, object]:
+    """Return what `read_color_scale` reads back from the picture."""
+    return {"recon:low": scale.low, "recon:high": scale.high, "recon:ramp": scale.ramp}
 
 
 def _save(path: str | os.PathLike[str], pixels: ndarray, text: dict[str, object] | None = None) -> None:

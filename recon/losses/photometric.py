@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from recon import ops
@@ -30,7 +31,11 @@ class PhotometricTerm:
     outputs = ("color",)
 
     def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor:
-        l1, ssim = ops.l1_ssim(rendering.color, view.image, view.weight)
+        target = view.image
+        if view.virtual and view.weight is not None:
+            # Windows of SSIM reach across the border of what is covered: there the rendering is compared with itself.
+            target = torch.where(view.weight[..., None] > 0, target, rendering.color.detach())
+        l1, ssim = ops.l1_ssim(rendering.color, target, view.weight)
         weight = self.virtual_ssim_weight if view.virtual else self.ssim_weight
         loss = (1 - weight) * l1 + weight * (1 - ssim)
         return self.virtual_weight * loss if view.virtual else loss

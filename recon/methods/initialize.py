@@ -12,6 +12,8 @@ from recon.errors import ReconError
 from recon.methods.inputs import Inputs
 from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
+from recon.stereo import PointCloud
+from recon.stereo.backdrop import backdrop_points
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,13 @@ class InitialSettings:
 
     kind: Literal["stereo", "random"] = "stereo"
     """From stereo points, or at random in the inputs' viewing frusta."""
-    count: int = 60_000
+    count: int = 100_000
     """Number of Gaussians at most: stereo points are thinned at random to it (radii grow to match), random ones are
     drawn."""
-    opacity: float = 0.3
+    opacity: float = 0.6
     """Initial opacity."""
+    backdrop_cell: int = 12
+    """With stereo: side in pixels of the coarse cells behind the points, which close gaps; 0 for no backdrop."""
 
 
 def initial_gaussians(
@@ -48,23 +52,35 @@ def initial_gaussians(
             sh_degree=sh_degree,
         )
     points = inputs.points
-    if points is None or len(points.positions) == 0:
+    if points is None or len(points) == 0:
         raise ReconError(
             "stereo found no surface that two photos agree on, so there is nothing to start from; photos that overlap "
             "more will help, or try --set initial.kind=random"
         )
-    chosen = np.arange(len(points.positions))
-    growth = 1.0
-    if len(chosen) > settings.count:
-        order = torch.randperm(len(chosen), generator=generator)[: settings.count].numpy()
-        # Fewer Gaussians cover the same surface: each grows by the square root of the thinning.
-        growth = float(np.sqrt(len(chosen) / settings.count))
-        chosen = np.sort(order)
+    parts = [_thinned(points, settings, sh_degree, generator)]
+    if settings.backdrop_cell > 0:
+        backdrop = backdrop_points(inputs.views, inputs.depths, settings.backdrop_cell)
+        parts.append(_at_points(backdrop, 1.0, settings.opacity, sh_degree))
+    return Gaussians.concatenate(parts)
+
+
+def _thinned(
+    points: PointCloud, settings: InitialSettings, sh_degree: int, generator: torch.Generator
+) -> Gaussians:
+    """Place Gaussians at a random choice of the points; fewer cover the same surface, so each is larger."""
+    if len(points) <= settings.count:
+        return _at_points(points, 1.0, settings.opacity, sh_degree)
+    order = torch.randperm(len(points), generator=generator)[: settings.count].numpy()
+    growth = float(np.sqrt(len(points) / settings.count))
+    return _at_points(points[np.sort(order)], growth, settings.opacity, sh_degree)
+
+
+def _at_points(points: PointCloud, growth: float, opacity: float, sh_degree: int) -> Gaussians:
     return gaussians_from_points(
-        points.positions[chosen],
-        points.colors[chosen],
-        radii=points.radii[chosen] * growth,
-        normals=None if points.normals is None else points.normals[chosen],
-        opacity=settings.opacity,
+        points.positions,
+        points.colors,
+        radii=points.radii * (0.5 * growth),
+        normals=points.normals,
+        opacity=opacity,
         sh_degree=sh_degree,
     )

@@ -40,9 +40,13 @@ def open_inputs(settings: RunSettings, run: RunFolder) -> Scene:
             max_size=settings.max_size,
         )
     if settings.poses == "given":
-        raise ReconError(f"{settings.photos} holds photos without cameras; use --poses auto to have them estimated")
+        raise ReconError(
+            f"{settings.photos} holds photos without cameras; use --poses auto to have them estimated"
+        )
     if settings.protocol or settings.views:
-        raise ReconError("--protocol and --views choose among posed views; for photos without cameras give --split")
+        raise ReconError(
+            "--protocol and --views choose among posed views; for photos without cameras give --split"
+        )
     return _estimated_scene(settings, run)
 
 
@@ -71,8 +75,9 @@ def _estimated_scene(settings: RunSettings, run: RunFolder) -> Scene:
 
 def _estimate(photos: PhotoSet, settings: RunSettings) -> PoseEstimate:
     from recon.poses import PoseSettings, estimate_poses
+    from recon.poses.settings import Accept
 
-    accept = "uncertified" if settings.poses == "uncertified" else "certified"
+    accept: Accept = "uncertified" if settings.poses == "uncertified" else "certified"
     estimate = estimate_poses(
         photos, PoseSettings(accept=accept, focal_mm=settings.focal_mm, seed=settings.seed)
     )
@@ -86,17 +91,18 @@ def _estimate(photos: PhotoSet, settings: RunSettings) -> PoseEstimate:
 
 
 def _plain(estimate: PoseEstimate) -> dict:
-    left_out = [f"{name} was left out: {reason}" for name, reason in estimate.left_out.items()]
     return {
         "status": estimate.status,
         "cameras": {
             name: {
                 "world_to_camera": camera.world_to_camera,
-                "lens": {key: getattr(camera.lens, key) for key in ("focal", "cx", "cy", "k1", "width", "height")},
+                "lens": {
+                    key: getattr(camera.lens, key) for key in ("focal", "cx", "cy", "k1", "width", "height")
+                },
             }
             for name, camera in estimate.cameras.items()
         },
-        "warnings": [*left_out, *estimate.diagnosis],
+        "warnings": list(estimate.diagnosis),
         "record": estimate.record(),
     }
 
@@ -133,5 +139,6 @@ def _with_split(scene: Scene, settings: RunSettings) -> Scene:
 
     split = split_from_file(settings.split)(Listing.counted([view.name for view in scene.views]))
     return scene.with_split(list(split.train), list(split.test)).with_warnings(
-        "poses of held-out photos were estimated together with those of the inputs; their pixels were used for nothing else"
+        "poses of held-out photos were estimated together with those of the inputs; "
+        "their pixels were used for nothing else"
     )

@@ -59,7 +59,9 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
     write_splats(run.splat_file, gaussians)
     phases.end("train", seconds=trainer.seconds)
 
-    write_results(run, scene, inputs, gaussians, _facts(settings, phases, trainer.iteration, len(gaussians)), phases)
+    write_results(
+        run, scene, inputs, gaussians, _facts(settings, phases, trainer.iteration, len(gaussians)), phases
+    )
     say(f"report: {run.report_file}")
     return run
 

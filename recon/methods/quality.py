@@ -42,8 +42,8 @@ class QualityConfig:
     """Colour loss for photos and virtual views."""
     cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
     """Joint refinement of the cameras."""
-    opacity_remaining: float = 0.01
-    """What the opacity of an unsupported Gaussian decays to over the training; 1 for no decay."""
+    opacity_decay: float = 0.999
+    """Factor on all opacities per iteration: what no picture supports fades away; 1 for no decay."""
 
 
 def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.device) -> Trainer:
@@ -66,13 +66,17 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         )
         for view, depth in zip(inputs.views, inputs.depths, strict=True)
     ]
-    warped = [] if inputs.points is None else virtual_views(inputs.views, inputs.points, config.virtual, seed, device)
+    warped = (
+        []
+        if inputs.points is None
+        else virtual_views(inputs.views, inputs.points, config.virtual, seed, device)
+    )
 
     rules: list = [
         DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
     ]
-    if config.opacity_remaining < 1:
-        rules.append(OpacityDecay(config.opacity_remaining))
+    if config.opacity_decay < 1:
+        rules.append(OpacityDecay(config.opacity_decay))
     return Trainer(
         gaussians,
         ViewSampler(photos, generator, virtual=warped, virtual_every=config.train.virtual_every),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from datetime import date
 from typing import Any
 
 import torch
@@ -21,7 +24,12 @@ def write_cameras(run: RunFolder, scene: Scene) -> None:
 
 
 def write_results(
-    run: RunFolder, scene: Scene, inputs: Inputs | None, gaussians: Gaussians, facts: dict[str, Any], phases: Phases
+    run: RunFolder,
+    scene: Scene,
+    inputs: Inputs | None,
+    gaussians: Gaussians,
+    facts: dict[str, Any],
+    phases: Phases,
 ) -> None:
     """Render and measure all views, then write pictures, metrics.json and report.html.
 
@@ -29,7 +37,9 @@ def write_results(
         inputs: the stereo results, whose pictures are written too; None when only measuring again.
         facts: what metrics.json says beside the measurements.
     """
-    from recon.evaluation import Rendered, evaluate_views, load_metric_networks, write_report
+    from recon.evaluation import Rendered, describe_machine, evaluate_views, load_metric_networks
+    from recon.evaluation.pictures import picture_path
+    from recon.evaluation.report import write_report
     from recon.export.pictures import write_confidence, write_depth, write_image
 
     background = None if scene.background is None else torch.tensor(scene.background)
@@ -41,18 +51,19 @@ def write_results(
 
     def writer(kind: str):
         def write(view: View, rendered: Rendered) -> None:
-            write_image(run.path / "renders" / kind / f"{view.name}.png", rendered.image)
-            write_image(run.path / "truth" / kind / f"{view.name}.png", view.image)
-            write_depth(run.path / "depth" / f"{view.name}.png", rendered.depth)
+            write_image(picture_path(run.path, f"renders/{kind}", view.name), rendered.image)
+            write_image(picture_path(run.path, f"truth/{kind}", view.name), view.image)
+            write_depth(picture_path(run.path, "depth", view.name), rendered.depth)
 
         return write
 
-    test = evaluate_views([view for view in scene.test_views if not view.withheld], draw, lpips=networks, on_view=writer("test"))
+    shown = [view for view in scene.test_views if not view.withheld]
+    test = evaluate_views(shown, draw, lpips=networks, on_view=writer("test"))
     train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=writer("train"))
     if inputs is not None:
         for view, depth in zip(inputs.views, inputs.depths, strict=True):
-            write_depth(run.path / "depth" / f"{view.name}_stereo.png", depth.depth)
-            write_confidence(run.path / "depth" / f"{view.name}_confidence.png", depth.confidence)
+            write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)
+            write_confidence(picture_path(run.path, "depth", view.name, "_confidence"), depth.confidence)
     phases.end("evaluate")
     facts["seconds"]["evaluate"] = round(phases.seconds["evaluate"], 3)
     facts["seconds"]["total"] = round(sum(phases.seconds.values()), 3)
@@ -64,6 +75,9 @@ def write_results(
             "test": test.to_json(),
             "train_views": train.to_json(),
             "warnings": list(scene.warnings),
+            "hardware": describe_machine(),
+            "date": date.today().isoformat(),
+            "command": shlex.join(["recon", *sys.argv[1:]]),
         }
     )
     write_report(run.path)

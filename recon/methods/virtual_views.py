@@ -77,11 +77,15 @@ def virtual_views(
     random = np.random.default_rng(seed)
     trusted = points[points.confidence >= settings.minimum_confidence]
     result = []
-    for i, camera in enumerate(virtual_cameras([view.camera for view in views], count, settings.beyond, random)):
+    for i, camera in enumerate(
+        virtual_cameras([view.camera for view in views], count, settings.beyond, random)
+    ):
         pose, intrinsics = camera_tensors(camera, device)
         image, coverage = _warp(trusted, pose, intrinsics, camera, device)
         if float(coverage.mean()) >= settings.minimum_coverage:
-            result.append(TrainingView(f"virtual {i}", image, pose, intrinsics, weight=coverage, virtual=True))
+            result.append(
+                TrainingView(f"virtual {i}", image, pose, intrinsics, weight=coverage, virtual=True)
+            )
     return result
 
 
@@ -109,7 +113,7 @@ def _warp(
     return torch.where(covered[..., None], color, 0.0), covered.float()
 
 
-def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, "3"]) -> Camera:
+def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, 3]) -> Camera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = rotation
     world_to_camera[:3, 3] = -rotation @ center

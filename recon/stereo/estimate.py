@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,9 @@ ONE_AGREEMENT = 0.6
 """Confidence of a distinct match that a single other photo confirms; two make it 1. In measurements with six photos,
 points that two confirm are 1 to 4 dB better when splatted into held-out views."""
 FILLED = 0.5
+SOLID = 0.05
+"""Confidence from which a surface counts as seen behind another. Measured with nine photos of an object on black, whose
+background matches by accident: the points' PSNR on the object rises by 3.3 dB."""
 MIN_COMPONENT = 30
 """Pixels; smaller pieces of surface are removed at wide baselines, where they are accidental matches."""
 
@@ -75,10 +78,11 @@ def estimate_depth(
             "cameras stand at one place or look at different things; check the poses, or add photos that overlap"
         )
     raw = _match_all(working, sources, ranges, settings, progress)
-    checked = [_check(index, working, raw, sources, settings) for index in range(len(views))]
+    confirmed = [_confirm(index, working, raw, sources, settings) for index in range(len(views))]
+    checked = [_remove_floating(index, working, confirmed) for index in range(len(views))]
     results = []
     for index, view in enumerate(views):
-        low = _complete(index, working, checked, sources, settings)
+        low = _complete(index, working, checked, settings)
         allowed = matchable(view, settings.use_masks)
         results.append(upsample(low, working[index].image, view.image, allowed))
     return results
@@ -109,7 +113,10 @@ def _match_all(
             if progress is not None:
                 progress(number * len(views) + index + 1, passes * len(views))
         if number + 1 < passes:
-            counts = [_agreements(index, views, raw, sources) for index in range(len(views))]
+            counts = [
+                _agreements(index, views, raw, [source.index for source in chosen])
+                for index, chosen in enumerate(sources)
+            ]
             trusted = [np.where(c > 0, r.depth, np.float32(0)) for c, r in zip(counts, raw, strict=True)]
     for index, view in enumerate(views):
         if is_wide(sources[index], settings.wide_baseline):
@@ -118,61 +125,70 @@ def _match_all(
 
 
 def _agreements(
-    index: int, views: Sequence[WorkingView], raw: Sequence[RawDepth], sources: Sequence[Sequence[Source]]
+    index: int, views: Sequence[WorkingView], raw: Sequence[RawDepth], others: Iterable[int]
 ) -> Int[ndarray, "h w"]:
-    """Count the sources whose own depth confirms each pixel's."""
+    """Count the other photos whose own depth confirms each pixel's."""
     count = np.zeros(raw[index].depth.shape, np.int32)
-    for source in sources[index]:
-        count += agreement(
-            views[index].camera, raw[index].depth, views[source.index].camera, raw[source.index].depth
-        )
+    for other in others:
+        count += agreement(views[index].camera, raw[index].depth, views[other].camera, raw[other].depth)
     return count
 
 
 @dataclass(frozen=True, eq=False)
 class _Checked:
-    """Depth that another photo confirms (else 0), and its confidence."""
+    """Depth that other photos confirm (else 0), its confidence, and how many do."""
 
     depth: Float[ndarray, "h w"]
     confidence: Float[ndarray, "h w"]
+    agreements: Int[ndarray, "h w"]
 
 
-def _check(
+def _confirm(
     index: int,
     views: Sequence[WorkingView],
     raw: Sequence[RawDepth],
     sources: Sequence[Sequence[Source]],
     settings: StereoSettings,
 ) -> _Checked:
-    """Keep what another photo confirms."""
-    count = _agreements(index, views, raw, sources)
+    """Keep what at least one other photo confirms."""
+    count = _agreements(index, views, raw, _others(index, views))
     depth = np.where(count > 0, raw[index].depth, np.float32(0))
     if is_wide(sources[index], settings.wide_baseline):
         depth[small_components(depth, MIN_COMPONENT)] = 0
     share = np.where(count > 1, np.float32(1), np.float32(ONE_AGREEMENT))
     confidence = np.where(depth > 0, share * raw[index].distinctness, np.float32(0))
-    return _Checked(depth, confidence)
+    return _Checked(depth, confidence, count)
+
+
+def _remove_floating(index: int, views: Sequence[WorkingView], confirmed: Sequence[_Checked]) -> _Checked:
+    """Drop a surface when as many photos look through it, at something solid behind, as confirm it."""
+    own = confirmed[index]
+    against = np.zeros(own.depth.shape, np.int32)
+    for other in _others(index, views):
+        solid = np.where(confirmed[other].confidence >= SOLID, confirmed[other].depth, np.float32(0))
+        against += floats_in_front(views[index].camera, own.depth, views[other].camera, solid)
+    stays = against < np.maximum(own.agreements, 1)
+    return _Checked(own.depth * stays, own.confidence * stays, own.agreements)
 
 
 def _complete(
-    index: int,
-    views: Sequence[WorkingView],
-    checked: Sequence[_Checked],
-    sources: Sequence[Sequence[Source]],
-    settings: StereoSettings,
+    index: int, views: Sequence[WorkingView], checked: Sequence[_Checked], settings: StereoSettings
 ) -> DepthMap:
     """Fill small gaps, except where another photo looks through the filled surface; add normals."""
     view, own = views[index], checked[index]
     depth, origin = fill_nearest(own.depth, settings.fill_distance, where=view.valid)
     filled = (own.depth == 0) & (depth > 0)
     new = np.where(filled, depth, np.float32(0))
-    for source in sources[index]:
-        floats = floats_in_front(view.camera, new, views[source.index].camera, checked[source.index].depth)
-        new[floats] = 0
+    for other in _others(index, views):
+        new[floats_in_front(view.camera, new, views[other].camera, checked[other].depth)] = 0
     filled = new > 0
     depth = np.where(filled, new, own.depth)
     confidence = np.where(filled, FILLED * own.confidence.reshape(-1)[origin], own.confidence)
     return DepthMap(depth, confidence, normals_from_depth(view.camera, depth), filled)
+
+
+def _others(index: int, views: Sequence[WorkingView]) -> list[int]:
+    return [other for other in range(len(views)) if other != index]
 
 
 def is_wide(sources: Sequence[Source], wide_baseline: float) -> bool:

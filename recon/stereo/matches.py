@@ -78,7 +78,7 @@ def _features(view: WorkingView) -> tuple[Float[ndarray, "N 2"], Float[ndarray, 
     """Return positions in pixels and RootSIFT descriptors (Arandjelovic & Zisserman 2012)."""
     import cv2
 
-    detector = cv2.SIFT_create(nfeatures=FEATURES)
+    detector = cv2.SIFT.create(nfeatures=FEATURES)
     keypoints, descriptors = detector.detectAndCompute(view.gray, view.valid.astype(np.uint8) * 255)
     if descriptors is None:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)

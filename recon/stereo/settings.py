@@ -15,7 +15,7 @@ class StereoSettings:
     working_pixels: int = 320_000
     """Larger photos are matched at this many pixels and their depth is brought back to full size along the photo's
     edges. Bounds the memory: about 3 bytes per pixel and plane."""
-    max_sources: int = 4
+    max_sources: int = 3
     """Other photos that each photo is matched against at most: those that share most of its view."""
     second_pass: bool = True
     """Sweep again with what the other photos' depth says about occlusion and free space."""

@@ -7,6 +7,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from recon.errors import ReconError
+from recon.evaluation.pictures import ColorScale, read_color_scale
 from recon.export.pictures import (
     exact_depth_path,
     read_depth,
@@ -45,6 +46,7 @@ def test_depth_preview_states_its_scale(tmp_path):
     with Image.open(tmp_path / "a.png") as picture:
         low, high, ramp = (picture.text[f"recon:{key}"] for key in ("low", "high", "ramp"))
         pixels = np.asarray(picture)
+    assert read_color_scale(tmp_path / "a.png") == ColorScale(float(low), float(high), "turbo")
     assert ramp == "turbo" and 1 < float(low) < 1.05 and 2.95 < float(high) < 3
     assert pixels[0, 0].tolist() == [0, 0, 0]
     for row, column in ((0, 5), (4, 4), (9, 19)):

@@ -18,7 +18,9 @@ class Case:
     height: int
 
     def to(self, dtype: torch.dtype) -> "Case":
-        return Case({name: tensor.to(dtype) for name, tensor in self.tensors.items()}, self.width, self.height)
+        return Case(
+            {name: tensor.to(dtype) for name, tensor in self.tensors.items()}, self.width, self.height
+        )
 
 
 def random_case(count=200, width=37, height=29, seed=0, sh_bases=9, features=5) -> Case:
@@ -66,7 +68,8 @@ def pictures(result) -> dict[str, Tensor]:
 def upstream_gradients(images: dict[str, Tensor], seed=7) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
-        name: torch.randn(image.shape, generator=generator, dtype=torch.float64) for name, image in images.items()
+        name: torch.randn(image.shape, generator=generator, dtype=torch.float64)
+        for name, image in images.items()
     }
 
 

@@ -40,7 +40,7 @@ def scene(count, bases):
         torch.randn(count, 4),
         torch.exp(torch.rand(count, 3) * 2.5 - 4),
         opacities,
-        torch.rand(count, 3) if bases is None else 0.4 * torch.randn(count, bases, 3),
+        torch.randn(count, 3) if bases is None else 0.4 * torch.randn(count, bases, 3),
         pose,
         torch.tensor([42.0, 40.0, 18.0, 15.0]),
         torch.randn(count, 18),

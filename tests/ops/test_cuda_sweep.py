@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from sweep_cases import slanted_case
 
 from recon import ops
 from recon.ops.semi_global_matching import Matching
+from tests.ops.sweep_cases import slanted_case
 
 
 def on(device, tensors):

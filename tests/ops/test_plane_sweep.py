@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from sweep_cases import slanted_case
 
 from recon import _core
 from recon.ops import pack_colors, plane_sweep, reference
 from recon.ops.reference.plane_sweep import unpack_colors
+from tests.ops.sweep_cases import slanted_case
 
 PLANES = torch.linspace(0.12, 0.5, 32)
 

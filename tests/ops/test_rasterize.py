@@ -161,7 +161,9 @@ def test_gaussians_that_are_not_finite_are_not_drawn(name, value):
     broken = Case({key: tensor.clone() for key, tensor in case.tensors.items()}, case.width, case.height)
     broken.tensors[name].view(60, -1)[7:40, 0] = value
     kept = torch.cat([torch.arange(7), torch.arange(40, 60)])
-    without = Case({k: v[kept] if len(v) == 60 else v for k, v in case.tensors.items()}, case.width, case.height)
+    without = Case(
+        {k: v[kept] if len(v) == 60 else v for k, v in case.tensors.items()}, case.width, case.height
+    )
     images, grads = gradients(ops.rasterize, broken)
     expected, _ = gradients(ops.rasterize, without)
     torch.testing.assert_close(images["color"], expected["color"])
@@ -189,7 +191,7 @@ def test_backward_twice_gives_the_same_and_double_backward_is_refused():
     first = torch.autograd.grad(loss, means, retain_graph=True, create_graph=False)[0]
     second = torch.autograd.grad(loss, means, retain_graph=True, create_graph=True)[0]
     assert torch.equal(first, second)
-    with pytest.raises(RuntimeError, match="once_differentiable|does not require grad"):
+    with pytest.raises(RuntimeError, match=r"not have been used in the graph|once_differentiable"):
         torch.autograd.grad(second.sum(), means)
 
 

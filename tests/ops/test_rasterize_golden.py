@@ -1,7 +1,7 @@
 """Image means and gradient norms of the benchmark scenes, which three other implementations agree on.
 
-The values were measured with two public rasterizers and an independent prototype, which agree to five or six digits; the third
-and fourth scene differ in the last digits where implementations stop a pixel one Gaussian earlier or later.
+The values were measured with two public rasterizers and an independent prototype, which agree to five or six digits;
+the third and fourth scene differ in the last digits where a pixel stops one Gaussian earlier or later.
 """
 
 import importlib.util
@@ -36,7 +36,13 @@ def test_image_mean_and_gradient_norms(count, size):
     parameters = {name: tensor.requires_grad_() for name, tensor in scene.parameters.items()}
     colors = parameters.pop("colors")
     image = ops.rasterize(
-        *parameters.values(), None, scene.world_to_camera, scene.intrinsics, scene.width, scene.height, colors=colors
+        *parameters.values(),
+        None,
+        scene.world_to_camera,
+        scene.intrinsics,
+        scene.width,
+        scene.height,
+        colors=colors,
     ).color
     image.backward(scene.upstream)
     mean, *norms = GOLDEN[count, size]

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from sweep_cases import slanted_case
 
 from recon import _core
 from recon.ops import reference, refine_planes
+from tests.ops.sweep_cases import slanted_case
 
 
 def disturbed(case, share, seed=0):

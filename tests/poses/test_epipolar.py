@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -18,12 +18,14 @@ def two_views(seed: int):
 
 
 @given(st.integers(0, 1000))
+@settings(deadline=None)
 def test_exact_matches_have_no_distance(seed):
     rotation, translation, _, first, second = two_views(seed)
     assert sampson_distance(essential_matrix(rotation, translation), first, second).max() < 1e-12
 
 
 @given(st.integers(0, 1000), st.floats(1e-5, 1e-3))
+@settings(deadline=None)
 def test_distance_of_a_shifted_match_is_at_most_the_shift(seed, shift):
     """Moving one end across its epipolar line by d leaves a smallest correction between d/sqrt(2)-ish and d."""
     rotation, translation, _, first, second = two_views(seed)
@@ -49,6 +51,7 @@ def test_no_baseline_explains_nothing():
 
 
 @given(st.integers(0, 1000))
+@settings(deadline=None)
 def test_depths_and_cheirality(seed):
     rotation, translation, points, first, second = two_views(seed)
     depth_first, depth_second = two_view_depths(rotation, translation, first, second)

@@ -1,6 +1,6 @@
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recon.poses.lens import Lens
@@ -8,7 +8,8 @@ from recon.poses.lens import Lens
 PIXELS = np.stack(np.meshgrid(np.linspace(0, 400, 9), np.linspace(0, 300, 7)), axis=-1).reshape(-1, 2)
 
 
-@given(st.floats(-0.15, 0.5), st.floats(250, 900))
+@given(st.floats(-0.12, 0.5), st.floats(250, 900))  # the corner, at most at 1.0, stays inside the fold at 1.1
+@settings(deadline=None)
 def test_normalize_inverts_to_pixels(k1, focal):
     lens = Lens(focal, 200, 150, k1, 400, 300)
     np.testing.assert_allclose(lens.to_pixels(lens.normalize(PIXELS)), PIXELS, atol=1e-6)

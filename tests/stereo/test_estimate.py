@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from stereo_cases import camera_at, with_pixels
 
 from recon import _core
 from recon.errors import ReconError
 from recon.scene import Pixels, View
 from recon.stereo import StereoSettings, estimate_depth
 from recon.synth.raycast import raycast_scene
+from tests.stereo.stereo_cases import camera_at, with_pixels
 
 
 def relative_error(found, truth):

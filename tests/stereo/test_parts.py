@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from stereo_cases import camera_at
 
 from recon.stereo import TriangulatedMatches
 from recon.stereo.cleaning import fill_nearest, small_components
@@ -13,6 +12,7 @@ from recon.stereo.matching import lowest_weight
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.sources import select_sources
 from recon.stereo.upsample import upsample
+from tests.stereo.stereo_cases import camera_at
 
 
 def plane_depth(camera, distance):

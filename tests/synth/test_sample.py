@@ -39,9 +39,7 @@ def test_tabletop_photos_cameras_and_split():
     assert [name.split("/")[-1] for name in names] == split["train"] + split["test"]
     assert sorted(path.name for path in (TABLETOP / "images").iterdir()) == split["train"]
     recipe = load_recipe("tabletop")
-    for frame, camera in zip(
-        content["frames"], recipe.train_cameras() + recipe.test_cameras(), strict=True
-    ):
+    for frame, camera in zip(content["frames"], recipe.train_cameras() + recipe.test_cameras(), strict=True):
         pose = camera.camera_to_world @ np.diag([1, -1, -1, 1])
         np.testing.assert_allclose(frame["transform_matrix"], pose, atol=1e-12)
         with Image.open(TABLETOP / frame["file_path"]) as photo:

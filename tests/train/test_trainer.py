@@ -21,7 +21,9 @@ def start_from_truth(scene, depths, stride: int = 2, sh_degree: int = 1) -> Gaus
         pixels = view.camera.pixel_centers()[::stride, ::stride].reshape(-1, 2)
         depth = depths[view.name][::stride, ::stride].reshape(-1)
         known = depth > 0
-        points.append(torch.as_tensor(view.camera.unproject(pixels[known], depth[known]), dtype=torch.float32))
+        points.append(
+            torch.as_tensor(view.camera.unproject(pixels[known], depth[known]), dtype=torch.float32)
+        )
         sizes.append(torch.as_tensor(stride * 0.6 * depth[known] / view.camera.fx, dtype=torch.float32))
     means, size = torch.cat(points), torch.cat(sizes)
     return Gaussians(
@@ -36,7 +38,9 @@ def start_from_truth(scene, depths, stride: int = 2, sh_degree: int = 1) -> Gaus
 def make_trainer(raycast, iterations: int = 60, seed: int = 0, **options) -> Trainer:
     scene, depths = raycast.scene, raycast.depths
     generator = torch.Generator().manual_seed(seed)
-    gaussians = OptimizedGaussians(start_from_truth(scene, depths), LearningRates(sh_constant=0.02), pixel_size=0.02)
+    gaussians = OptimizedGaussians(
+        start_from_truth(scene, depths), LearningRates(sh_constant=0.02), pixel_size=0.02
+    )
     photos = [
         training_view(
             view,
@@ -45,7 +49,9 @@ def make_trainer(raycast, iterations: int = 60, seed: int = 0, **options) -> Tra
         )
         for view in scene.train_views
     ]
-    settings = TrainSettings(iterations=iterations, sh_degree=1, sh_every=20, log_every=10, checkpoint_every=20)
+    settings = TrainSettings(
+        iterations=iterations, sh_degree=1, sh_every=20, log_every=10, checkpoint_every=20
+    )
     options.setdefault("cameras", None)
     return Trainer(
         gaussians,
@@ -54,7 +60,7 @@ def make_trainer(raycast, iterations: int = 60, seed: int = 0, **options) -> Tra
         terms=[PhotometricTerm(), DepthTerm()],
         rules=[
             DensityControl(DensitySettings(every=10, gradient=1e-4), gaussians, max_gaussians=6000),
-            OpacityDecay(0.5),
+            OpacityDecay(0.99),
         ],
         dropout=GuidedDropout(DropoutSettings(refresh=7)),
         generator=generator,

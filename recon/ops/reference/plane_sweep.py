@@ -34,7 +34,7 @@ def plane_sweep(
             width, height = source_sizes[number].tolist()
             source = sources[number, :height, :width]
             depths = None if source_depths is None else source_depths[number, :height, :width]
-            x, y, z = project(projection, *colors.shape[:2], inverse_depth)
+            x, y, z = project(projection, colors.shape[0], colors.shape[1], inverse_depth)
             warped = warp(source, x, y)
             cost = matching_cost(colors, warped)
             term, visible = surface_term(source, depths, x, y, z / inverse_depth)

@@ -70,7 +70,13 @@ def rasterize(
     extent = (2 * level[:, None] * torch.stack([a, c], -1).detach()).clamp(min=0).sqrt()
     placed = centers if screen_offsets is None else centers + screen_offsets
     low, high = (placed - extent).detach(), (placed + extent).detach()
-    visible = in_front & (level >= 0) & torch.isfinite(determinant) & torch.isfinite(centers).all(-1) & torch.isfinite(opacities)
+    visible = (
+        in_front
+        & (level >= 0)
+        & torch.isfinite(determinant)
+        & torch.isfinite(centers).all(-1)
+        & torch.isfinite(opacities)
+    )
     visible &= (high >= 0.5).all(-1) & (low[:, 0] <= width - 0.5) & (low[:, 1] <= height - 0.5)
     # A stable sort by depth leaves ties in index order.
     order = depth.detach()[visible].argsort(stable=True)

@@ -22,10 +22,8 @@ def semi_global_matching(
 ) -> Matching:
     """Compute what `recon.ops.semi_global_matching` does, direction by direction."""
     penalties = large_penalties(small_penalty, large_penalty, edge_weight)
-    total = sum(
-        path_costs(volume.int(), gray.int(), small_penalty, penalties, dx, dy) for dx, dy in DIRECTIONS
-    )
-    return winner(total)
+    paths = [path_costs(volume.int(), gray.int(), small_penalty, penalties, dx, dy) for dx, dy in DIRECTIONS]
+    return winner(torch.stack(paths).sum(0, dtype=torch.int32))
 
 
 def path_costs(

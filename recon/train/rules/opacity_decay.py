@@ -14,28 +14,26 @@ if TYPE_CHECKING:
 class OpacityDecay:
     """Multiply every opacity by a factor slightly below one, so that only Gaussians with steady gradients survive.
 
-    Source: Binocular3DGS (Han et al. 2024), section 3.3. The factor follows the budget: an unsupported Gaussian falls
-    to `remaining` of its opacity over the training, whatever its length.
+    Source: Binocular3DGS (Han et al. 2024), section 3.3.
     """
 
     needs_screen_gradients = False
     EVERY = 10
+    """Applied this seldom, to the matching power, because it touches every Gaussian."""
 
-    def __init__(self, remaining: float, start: float = 0.05) -> None:
-        """Decay to `remaining` (in (0, 1]) over the training from its fraction `start` on."""
-        if not 0 < remaining <= 1:
-            raise ValueError(f"remaining opacity must be in (0, 1], got {remaining}")
-        self.remaining = remaining
+    def __init__(self, factor: float, start: float = 0.05) -> None:
+        """Decay by `factor` (in (0, 1]) per iteration, from the fraction `start` of the training on."""
+        if not 0 < factor <= 1:
+            raise ValueError(f"the factor of the opacities must be in (0, 1], got {factor}")
+        self.factor = factor
         self.start = start
 
     @torch.no_grad()
     def after_step(self, trainer: Trainer, step: Step) -> None:
-        total = trainer.settings.iterations
-        if trainer.iteration % self.EVERY or trainer.iteration < self.start * total:
+        if trainer.iteration % self.EVERY or trainer.iteration < self.start * trainer.settings.iterations:
             return
-        factor = self.remaining ** (self.EVERY / ((1 - self.start) * total))
         logits = trainer.gaussians.leaves["opacity_logits"]
-        opacities = (logits.sigmoid() * factor).clamp(1e-6, 1 - 1e-6)
+        opacities = (logits.sigmoid() * self.factor**self.EVERY).clamp(1e-6, 1 - 1e-6)
         trainer.gaussians.set_leaf("opacity_logits", torch.logit(opacities))
 
     def state(self) -> dict[str, Tensor]:

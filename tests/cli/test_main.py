@@ -1,0 +1,65 @@
+"""The program as a person meets it: help, mistakes, exit codes."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from recon.cli.main import main
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "recon", *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_help_loads_nothing_heavy():
+    """Time varies with the machine; what must not be imported does not."""
+    heavy = ("torch", "cv2", "pycolmap", "scipy", "matplotlib", "mitsuba", "numpy")
+    code = (
+        "import sys\nfrom recon.cli.main import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    started = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip().endswith("[]"), result.stdout[-200:] + result.stderr
+    assert "reconstruct" in result.stdout
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize("command", ["reconstruct", "evaluate", "export", "synth", "models", "doctor"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
+def test_a_mistake_ends_in_a_sentence_and_status_2(tmp_path):
+    result = run("reconstruct", str(tmp_path / "nothing"), "-o", str(tmp_path / "run"), "--device", "cpu")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("recon: ")
+    assert "does not exist" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_text_file_called_jpg_is_told(tmp_path):
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_text(f"not a picture {name}")
+    result = run("reconstruct", str(tmp_path), "-o", str(tmp_path / "run"), "--device", "cpu")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+
+
+def test_doctor_says_what_runs(capsys):
+    main(["doctor"])
+    out = capsys.readouterr().out
+    assert "CPU kernels:" in out and "CUDA kernels:" in out
+
+
+def test_models_are_listed_with_licence_and_remedy(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RECON_MODELS", str(tmp_path))
+    main(["models"])
+    out = capsys.readouterr().out
+    assert "LPIPS" in out and "BSD" in out and "weights not installed" in out and str(tmp_path) in out

@@ -1,0 +1,156 @@
+"""From photos to a run folder, end to end, on a small ray-cast scene."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recon.datasets import write_transforms
+from recon.errors import ReconError
+from recon.methods.options import ReconstructOptions, resolve
+from recon.methods.pipeline import evaluate, reconstruct
+from recon.methods.stereo_inputs import stereo_inputs
+from recon.scene import View
+from recon.splats.formats import read_splats
+
+FAST = ("train.iterations=40", "initial.count=3000", "virtual.count=4", "stereo.planes=64")
+
+
+@pytest.fixture(scope="module")
+def capture(textured_scene, tmp_path_factory):
+    """A transforms.json data set of the ray-cast room, with a split file."""
+    folder = tmp_path_factory.mktemp("capture")
+    scene = textured_scene.scene
+    write_transforms(folder / "transforms.json", scene, pictures=True)
+    split = {"train": list(scene.train), "test": list(scene.test)}
+    (folder / "split.json").write_text(json.dumps(split))
+    return folder
+
+
+def options(capture, output, **changes) -> ReconstructOptions:
+    values = {
+        "photos": capture,
+        "output": output,
+        "split": capture / "split.json",
+        "preset": "quick",
+        "device": "cpu",
+        "settings": FAST,
+    }
+    return ReconstructOptions(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def finished(capture, tmp_path_factory):
+    return reconstruct(options(capture, tmp_path_factory.mktemp("runs") / "run"))
+
+
+def test_a_run_folder_holds_everything_that_was_promised(finished):
+    for name in ("config.yaml", "cameras.json", "splat.ply", "metrics.json", "log.jsonl", "report.html"):
+        assert (finished.path / name).is_file(), name
+    for folder in ("renders/train", "renders/test", "truth/test", "depth", "checkpoints"):
+        assert any((finished.path / folder).iterdir()), folder
+
+
+def test_the_metrics_are_those_of_the_pictures(finished):
+    metrics = finished.read_metrics()
+    assert metrics["method"] == "quality" and metrics["poses"] == "given"
+    assert metrics["iterations"] == 40 and metrics["gaussians"] == len(read_splats(finished.splat_file))
+    assert set(metrics["seconds"]) >= {"poses", "stereo", "train", "evaluate", "total"}
+    assert metrics["test"]["lpips"] is None, "not measured is null, never 0"
+    name, values = next(iter(metrics["test"]["per_image"].items()))
+    render, truth = (
+        np.asarray(Image.open(finished.path / kind / "test" / f"{name}.png"), np.float64) / 255
+        for kind in ("renders", "truth")
+    )
+    assert -10 * np.log10(((render - truth) ** 2).mean()) == pytest.approx(values["psnr"], abs=0.1)
+
+
+def test_the_reconstruction_resembles_the_held_out_photos(finished):
+    assert finished.read_metrics()["test"]["psnr"] > 17
+
+
+def test_measuring_again_gives_the_same_numbers(finished):
+    before = finished.read_metrics()["test"]
+    evaluate(finished.path)
+    assert finished.read_metrics()["test"]["psnr"] == pytest.approx(before["psnr"], abs=1e-4)
+
+
+def test_a_killed_run_resumes_to_the_same_splat(capture, tmp_path, monkeypatch, finished):
+    from recon.train.trainer import Trainer
+
+    settings = (*FAST, "train.checkpoint_every=10")
+    step = Trainer.step
+
+    def killed_at_25(self):
+        if self.iteration == 25:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(Trainer, "step", killed_at_25)
+    with pytest.raises(KeyboardInterrupt):
+        reconstruct(options(capture, tmp_path / "run", settings=settings))
+    monkeypatch.undo()
+    run = reconstruct(options(capture, tmp_path / "run", resume=True))
+    whole, resumed = read_splats(finished.splat_file), read_splats(run.splat_file)
+    for name, tensor in whole.tensors().items():
+        assert (tensor == resumed.tensors()[name]).all(), name
+
+
+def test_plain_splatting_from_random_gaussians_runs_too(capture, tmp_path):
+    settings = ("train.iterations=10", "initial.kind=random", "initial.count=500", "stereo.planes=64")
+    run = reconstruct(options(capture, tmp_path / "run", method="splat", settings=settings))
+    assert run.read_metrics()["method"] == "splat"
+
+
+def test_stereo_and_training_open_no_held_out_photo(textured_scene):
+    """Held-out views whose loaders fail do not disturb anything before the evaluation."""
+    from recon.methods.pipeline import method_module
+
+    def forbidden():
+        raise AssertionError("a held-out photo was opened")
+
+    scene = textured_scene.scene
+    guarded = tuple(
+        View(view.name, view.camera, forbidden if view.name in scene.test else view.load)
+        for view in scene.views
+    )
+    scene = type(scene)(**{**scene.__dict__, "views": guarded})
+    settings = resolve(
+        ReconstructOptions(photos=".", output=".", preset="quick", device="cpu", settings=FAST)
+    )
+    inputs = stereo_inputs(scene.train_views, settings.stereo_config, bounds=scene.bounds)
+    import torch
+
+    trainer = method_module("quality").compose(inputs, settings.method_config, 0, torch.device("cpu"))
+    trainer.run()
+    assert {view.name for view in inputs.views}.isdisjoint(scene.test)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"method": "magic"}, "there is no method 'magic'"),
+        ({"preset": "instant"}, "no preset 'instant'"),
+        ({"settings": ("train.iteratoins=5",)}, "there is no setting 'iteratoins'"),
+        ({"settings": ("stereo.plains=5",)}, "there is no setting 'plains'"),
+        ({"settings": ("train.iterations=soon",)}, "expected int"),
+        ({"poses": "estimate"}, "comes with cameras"),
+    ],
+)
+def test_a_wrong_wish_is_told_in_a_sentence(capture, tmp_path, changes, words):
+    with pytest.raises(ReconError, match=words):
+        reconstruct(options(capture, tmp_path / "run", **changes))
+
+
+def test_an_existing_run_is_kept(capture, finished):
+    with pytest.raises(ReconError, match="--overwrite"):
+        reconstruct(options(capture, finished.path))
+    assert finished.splat_file.exists()
+
+
+def test_one_input_is_not_enough(capture, tmp_path, textured_scene):
+    split = tmp_path / "one.json"
+    split.write_text(json.dumps({"train": [textured_scene.scene.train[0]]}))
+    with pytest.raises(ReconError, match="at least two"):
+        reconstruct(options(capture, tmp_path / "run", split=split))
