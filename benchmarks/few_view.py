@@ -34,26 +34,31 @@ SCENES = {
     "lego": {"folder": "lego_400", "protocol": "blender"},
 }
 
-OFF = {
-    "dropout": ["dropout.end_rate=0", "dropout.start_rate=0"],
-    "decay": ["opacity_decay=1.0"],
-    "virtual": ["virtual.count=0", "train.virtual_every=0"],
-    "depth": ["depth.weight=0.0"],
+PARTS = {
+    "backdrop": ["initial.backdrop_cell=12"],
+    "dropout": ["dropout.start_rate=0.05", "dropout.end_rate=0.3"],
+    "decay": ["opacity_decay=0.999"],
+    "virtual": ["virtual.count=18"],
+    "depth": ["depth.weight=0.1"],
+    "growth": ["density.stop=0.5"],
 }
+"""What `quality` is made of, switched on."""
+OFF = {
+    "backdrop": ["initial.backdrop_cell=0"],
+    "dropout": ["dropout.start_rate=0.0", "dropout.end_rate=0.0"],
+    "decay": ["opacity_decay=1.0"],
+}
+"""The parts that are on by default, switched off."""
 PLAIN = [setting for settings in OFF.values() for setting in settings]
-
-
-def without(name: str) -> list[str]:
-    return [setting for other, settings in OFF.items() if other != name for setting in settings]
-
 
 RUNGS: dict[str, tuple[str, list[str]]] = {
     "splat-random": ("splat", ["initial.kind=random"]),
     "splat-stereo": ("splat", []),
-    "quality-plain": ("quality", PLAIN),
-    **{f"plus-{name}": ("quality", without(name)) for name in OFF},
-    **{f"minus-{name}": ("quality", settings) for name, settings in OFF.items()},
+    "start": ("quality", PLAIN),
+    **{f"start+{name}": ("quality", [*PLAIN, *settings]) for name, settings in PARTS.items()},
     "quality": ("quality", []),
+    **{f"quality-{name}": ("quality", settings) for name, settings in OFF.items()},
+    **{f"quality+{name}": ("quality", PARTS[name]) for name in ("virtual", "depth", "growth")},
 }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from recon.errors import ReconError
 
@@ -18,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.reconstruct import reconstruct
     from recon.cli.synth import synth
 
-    commands = {
+    commands: dict[str, Callable[..., Any]] = {
         "reconstruct": reconstruct,
         "evaluate": evaluate,
         "export": export,

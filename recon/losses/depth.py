@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -23,10 +24,10 @@ class DepthTerm:
     weight: float = 0.1
     final: float = 0.1
 
-    outputs = ("depth",)
+    outputs: ClassVar[tuple[str, ...]] = ("depth",)
 
     def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor | None:
-        if view.depth is None or view.depth_weight is None or self.weight == 0:
+        if view.depth is None or view.depth_weight is None or rendering.depth is None:
             return None
         known = view.depth_weight * (view.depth > 0)
         error = (rendering.depth - view.depth).abs() / view.depth.clamp(min=1e-6)

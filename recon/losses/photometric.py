@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class PhotometricTerm:
     virtual_ssim_weight: float = 0.8
     virtual_weight: float = 1.0
 
-    outputs = ("color",)
+    outputs: ClassVar[tuple[str, ...]] = ("color",)
 
     def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor:
         target = view.image

@@ -51,7 +51,8 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
         scene.train_views, settings.stereo_config, bounds=scene.bounds, background=scene.background
     )
     phases.end("stereo")
-    say(f"stereo found {len(inputs.points.positions)} points in {phases.seconds['stereo']:.1f} s")
+    found = 0 if inputs.points is None else len(inputs.points)
+    say(f"stereo found {found} points in {phases.seconds['stereo']:.1f} s")
 
     trainer = method_module(settings.method).compose(inputs, settings.method_config, settings.seed, device)
     train(trainer, run, settings, resume=options.resume)

@@ -10,7 +10,7 @@ from recon.losses import DepthTerm, PhotometricTerm
 from recon.methods.initialize import InitialSettings, initial_gaussians
 from recon.methods.inputs import Inputs
 from recon.methods.virtual_views import VirtualViewSettings, virtual_views
-from recon.train import OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
+from recon.train import LearningRates, OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
 from recon.train.camera_refinement import CameraRefinement, CameraRefinementSettings
 from recon.train.memory import gaussian_limit
 from recon.train.rules import (
@@ -28,16 +28,18 @@ class QualityConfig:
 
     initial: InitialSettings = field(default_factory=InitialSettings)
     """The Gaussians that the training starts from."""
-    train: TrainSettings = field(default_factory=lambda: TrainSettings(sh_degree=1))
-    """Length, step sizes, degrees."""
-    density: DensitySettings = field(default_factory=DensitySettings)
-    """Growth and pruning."""
+    train: TrainSettings = field(
+        default_factory=lambda: TrainSettings(sh_degree=1, rates=LearningRates(means_pixels=0.02))
+    )
+    """Length, step sizes, degrees; centres move less than in 3DGS, because they start on the surface."""
+    density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
+    """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
     """Depth-and-density guided dropout."""
-    virtual: VirtualViewSettings = field(default_factory=VirtualViewSettings)
-    """Forward-warped virtual views."""
-    depth: DepthTerm = field(default_factory=DepthTerm)
-    """Pull towards the stereo depth where it is trusted."""
+    virtual: VirtualViewSettings = field(default_factory=lambda: VirtualViewSettings(count=0))
+    """Forward-warped virtual views; off by default, see docs/results.md for what they brought."""
+    depth: DepthTerm = field(default_factory=lambda: DepthTerm(weight=0.0))
+    """Pull towards the stereo depth where it is trusted; off by default, see docs/results.md."""
     photometric: PhotometricTerm = field(default_factory=PhotometricTerm)
     """Colour loss for photos and virtual views."""
     cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
@@ -49,10 +51,10 @@ class QualityConfig:
 def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.device) -> Trainer:
     """Put `quality` together.
 
-    1. One Gaussian per pixel that stereo trusts, as wide as the pixel's footprint.
-    2. Colour loss on the photos; every third step on a forward-warped virtual view instead, where it is covered.
-    3. Pull towards the stereo depth in the confident mask.
-    4. Dropout that prefers near and dense Gaussians; steady opacity decay; absolute-gradient densification.
+    1. Sharp Gaussians on the stereo points, and a coarse backdrop behind them that closes gaps.
+    2. Colour loss on the photos; dropout that prefers near and dense Gaussians; steady opacity decay.
+    3. Where switched on: virtual views warped from the photos, where covered; a pull towards the stereo depth in the
+       confident mask; growth by absolute view-space gradients.
     """
     generator = torch.Generator().manual_seed(seed)
     start = initial_gaussians(inputs, config.initial, config.train.sh_degree, generator)
@@ -81,7 +83,7 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         gaussians,
         ViewSampler(photos, generator, virtual=warped, virtual_every=config.train.virtual_every),
         config.train,
-        terms=[config.photometric, config.depth],
+        terms=[config.photometric, *([config.depth] if config.depth.weight > 0 else [])],
         rules=rules,
         dropout=GuidedDropout(config.dropout) if config.dropout.end_rate > 0 else None,
         cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)

@@ -38,7 +38,7 @@ def write_results(
         facts: what metrics.json says beside the measurements.
     """
     from recon.evaluation import Rendered, describe_machine, evaluate_views, load_metric_networks
-    from recon.evaluation.pictures import picture_path
+    from recon.evaluation.pictures import PictureKind, picture_path
     from recon.evaluation.report import write_report
     from recon.export.pictures import write_confidence, write_depth, write_image
 
@@ -49,17 +49,20 @@ def write_results(
         picture = render(gaussians, camera, outputs=("color", "depth"), background=background)
         return Rendered(picture.color, picture.depth)
 
-    def writer(kind: str):
+    def writer(renders: PictureKind, truth: PictureKind):
         def write(view: View, rendered: Rendered) -> None:
-            write_image(picture_path(run.path, f"renders/{kind}", view.name), rendered.image)
-            write_image(picture_path(run.path, f"truth/{kind}", view.name), view.image)
-            write_depth(picture_path(run.path, "depth", view.name), rendered.depth)
+            write_image(picture_path(run.path, renders, view.name), rendered.image)
+            write_image(picture_path(run.path, truth, view.name), view.image)
+            if rendered.depth is not None:
+                write_depth(picture_path(run.path, "depth", view.name), rendered.depth)
 
         return write
 
     shown = [view for view in scene.test_views if not view.withheld]
-    test = evaluate_views(shown, draw, lpips=networks, on_view=writer("test"))
-    train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=writer("train"))
+    write_test = writer("renders/test", "truth/test")
+    test = evaluate_views(shown, draw, lpips=networks, on_view=write_test)
+    write_train = writer("renders/train", "truth/train")
+    train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=write_train)
     if inputs is not None:
         for view, depth in zip(inputs.views, inputs.depths, strict=True):
             write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)

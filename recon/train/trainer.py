@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ class TrainSettings:
 class LossTerm(Protocol):
     """One summand of the objective, its weight included; returns None where it does not apply to the view."""
 
-    outputs: tuple[str, ...]
+    outputs: ClassVar[tuple[str, ...]]
 
     def __call__(
         self, rendering: ops.Rasterization, view: TrainingView, progress: float

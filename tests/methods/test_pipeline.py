@@ -14,7 +14,7 @@ from recon.methods.stereo_inputs import stereo_inputs
 from recon.scene import View
 from recon.splats.formats import read_splats
 
-FAST = ("train.iterations=40", "initial.count=3000", "virtual.count=4", "stereo.planes=64")
+FAST = ("train.iterations=40", "initial.count=3000", "stereo.planes=64")
 
 
 @pytest.fixture(scope="module")

@@ -52,16 +52,16 @@ class DensityControl:
         settings, total = self.settings, trainer.settings.iterations
         growing = trainer.iteration < settings.stop * total
         if growing and step.screen_gradients is not None:
-            self._collect(step)
+            self._collect(step, step.screen_gradients)
         if trainer.iteration % settings.every == 0:
             if growing and trainer.iteration > settings.start * total:
                 self._grow(trainer)
             self._prune(trainer)
 
-    def _collect(self, step: Step) -> None:
+    def _collect(self, step: Step, gradients: Tensor) -> None:
         visible = step.rendering.radii > 0
-        half_size = step.screen_gradients.new_tensor([step.view.width / 2, step.view.height / 2])
-        norms = (step.screen_gradients * half_size).norm(dim=1)
+        half_size = gradients.new_tensor([step.view.width / 2, step.view.height / 2])
+        norms = (gradients * half_size).norm(dim=1)
         self._gradient += torch.where(visible, norms, 0.0)
         self._seen += visible
         self._radius = torch.maximum(self._radius, step.rendering.radii.to(self._radius.dtype))
