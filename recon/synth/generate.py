@@ -31,8 +31,8 @@ Quality = Literal["draft", "standard", "high"]
 PictureFormat = Literal["png", "jpg"]
 Progress = Callable[[int, int, str], None]
 
-# Light paths per pixel, each count twice a square or near it, as stratified halves like. On the tabletop recipe their
-# noise is a standard deviation of about 0.014, 0.007 and 0.003 (of a range of 1; every picture's own is in synth.json).
+# Light paths per pixel. On the tabletop recipe the noise they leave is a standard deviation of 0.017, 0.008 and 0.004 of
+# the full range (measured at 160x120; every picture's own is in synth.json).
 SAMPLES: dict[str, int] = {"draft": 16, "standard": 72, "high": 288}
 
 
