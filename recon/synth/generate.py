@@ -31,7 +31,7 @@ Quality = Literal["draft", "standard", "high"]
 PictureFormat = Literal["png", "jpg"]
 Progress = Callable[[int, int, str], None]
 
-# Light paths per pixel. On the tabletop recipe the noise they leave is a standard deviation of 0.017, 0.008 and 0.004 of
+# Light paths per pixel. On the tabletop recipe they leave noise of standard deviation 0.017, 0.008 and 0.004 of
 # the full range (measured at 160x120; every picture's own is in synth.json).
 SAMPLES: dict[str, int] = {"draft": 16, "standard": 72, "high": 288}
 
