@@ -12,9 +12,9 @@ from recon.train.views import TrainingView
 COPIES = 5
 """A parameter is held with its gradient, two moments and one temporary copy during surgery."""
 RASTERIZER_FLOATS = 80
-"""Floats per Gaussian that the rasterizer keeps: projection, tile pairs, gradient slots (measured, rounded up)."""
+"""Floats per Gaussian that the rasterizer keeps: projection, tile pairs, gradient slots (estimated, rounded up)."""
 PIXEL_FLOATS = 60
-"""Floats per pixel for one rendering, the losses' intermediates and their gradients (measured, rounded up)."""
+"""Floats per pixel for one rendering, the losses' intermediates and their gradients (estimated, rounded up)."""
 SHARE = 0.5
 """Part of the free memory that a training may take."""
 
