@@ -58,7 +58,7 @@ class RunFolder:
         run = cls(path)
         if run.path.is_file():
             raise ReconError(f"{path} is a file; give a folder for the run")
-        if run.path.exists() and any(run.path.iterdir()):
+        if run.path.exists() and not run._is_barren():
             if not overwrite:
                 raise ReconError(
                     f"{path} already holds files; continue that run with --resume, replace it with --overwrite, "
@@ -79,6 +79,10 @@ class RunFolder:
                 f"cannot write to {path}: {error.strerror}; choose another folder with -o"
             ) from error
         return run
+
+    def _is_barren(self) -> bool:
+        """Tell whether nothing is here but the settings of a run that failed before it made anything."""
+        return {entry.name for entry in self.path.iterdir()} <= {self.config_file.name, self.log_file.name}
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

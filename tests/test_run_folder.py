@@ -11,11 +11,17 @@ from recon.run_folder import Phases, RunFolder
 def test_an_existing_run_is_not_overwritten_unless_asked(tmp_path):
     run = RunFolder.create(tmp_path / "run", overwrite=False)
     run.write_config({"seed": 0})
+    run.splat_file.write_bytes(b"splat")
     with pytest.raises(ReconError, match="--resume"):
         RunFolder.create(tmp_path / "run", overwrite=False)
     assert run.read_config() == {"seed": 0}
     RunFolder.create(tmp_path / "run", overwrite=True)
     assert not run.config_file.exists()
+
+
+def test_a_run_that_failed_before_it_made_anything_is_no_obstacle(tmp_path):
+    RunFolder.create(tmp_path / "run", overwrite=False).write_config({"seed": 0})
+    assert RunFolder.create(tmp_path / "run", overwrite=False).path == tmp_path / "run"
 
 
 def test_overwrite_deletes_no_folder_that_is_not_a_run(tmp_path):
