@@ -45,7 +45,8 @@ def estimate_depth(
 ) -> list[DepthMap]:
     """Estimate depth and confidence of every photo from the photos given.
 
-    1. Find each photo's depth range from matches and the photos to compare it with.
+    1. Find each photo's depth range from matches and the photos to compare it with; at wide baselines, shrink the
+       photos further.
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
@@ -78,6 +79,8 @@ def estimate_depth(
             "stereo found no two photos that show the same part of the scene with parallax between them: their "
             "cameras stand at one place or look at different things; check the poses, or add photos that overlap"
         )
+    if sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2:
+        working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
     raw = _match_all(working, sources, ranges, settings, progress)
     confirmed = [_confirm(index, working, raw, sources, settings) for index in range(len(views))]
     checked = [_remove_floating(index, working, confirmed) for index in range(len(views))]
