@@ -31,6 +31,10 @@ class ReconstructOptions:
     split: Path | None = None
     views: int | None = None
     max_size: int | None = None
+    scene: str | None = None
+    track: int | None = None
+    part: Literal["development", "test"] | None = None
+    frame: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
     settings: tuple[str, ...] = ()
@@ -55,6 +59,10 @@ class RunSettings:
     seed: int
     stereo: dict[str, Any]
     settings: dict[str, Any]
+    scene: str | None = None
+    track: int | None = None
+    part: Literal["development", "test"] | None = None
+    frame: int | None = None
 
     @property
     def stereo_config(self) -> Any:
@@ -96,6 +104,10 @@ def resolve(options: ReconstructOptions) -> RunSettings:
         seed=options.seed,
         stereo=to_plain(from_plain(StereoSettings, stereo, "stereo")),
         settings=to_plain(from_plain(_config_class(options.method), method, options.method)),
+        scene=options.scene,
+        track=options.track,
+        part=options.part,
+        frame=options.frame,
     )
 
 
