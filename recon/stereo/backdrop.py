@@ -97,7 +97,7 @@ def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarra
     return far * BEHIND, color
 
 
-def _in_free_space(positions: Float[ndarray, "N 3"], view: View, result: DepthMap) -> Bool[ndarray, N]:
+def _in_free_space(positions: Float[ndarray, "N 3"], view: View, result: DepthMap) -> Bool[ndarray, " N"]:
     """Tell which points another photo looks through, because it sees something behind them."""
     pixels, z = view.camera.project(positions)
     height, width = result.depth.shape

@@ -123,7 +123,7 @@ def _pyramid_size(centers: Float[ndarray, "N 3"], distance: float) -> float:
     return float(np.clip(0.9 * spacing, 0.05 * distance, 0.12 * distance))
 
 
-def _closest_to_axes(centers: Float[ndarray, "N 3"], forwards: Float[ndarray, "N 3"]) -> Float[ndarray, 3]:
+def _closest_to_axes(centers: Float[ndarray, "N 3"], forwards: Float[ndarray, "N 3"]) -> Float[ndarray, " 3"]:
     """Return the point closest to all optical axes, in front of the cameras."""
     projectors = np.eye(3) - forwards[:, :, None] * forwards[:, None, :]
     # The small weight on the centres' mean keeps parallel axes from sending the point to infinity.
