@@ -40,8 +40,9 @@ def reconstruct(
         output: folder for the run; never overwritten without --overwrite.
         method: `quality` (best few-view splats without weights) or `splat` (plain 3D Gaussian splatting).
         preset: how much time to spend.
-        poses: `auto` takes poses that come with the photos and estimates them otherwise; `uncertified` goes on with
-            poses that could not be verified and marks the result so.
+        poses: `auto` takes poses that come with the photos and estimates them otherwise; `given` and `estimate` insist
+            on one of the two; `uncertified` goes on with estimated poses that could not be verified and marks the
+            result so.
         focal_mm: the lens's 35 mm equivalent focal length, for photos without EXIF.
         protocol: choose input and held-out views by a benchmark's rule.
         split: JSON file {"train": [names], "test": [names]}.

@@ -438,6 +438,10 @@ def _command(contents: Contents) -> tuple[str | None, bool]:
         "split",
         "views",
         "max_size",
+        "scene",
+        "track",
+        "part",
+        "frame",
         "device",
         "seed",
     ):
