@@ -26,7 +26,7 @@ COMPARED_SIZE = 320
 
 MOST_OFFSET = 0.008
 """Largest median offset over the longest side, two thirds of a degree for a phone's camera. On real photos right
-cameras stay below 0.004 and a camera turned by one degree is above 0.013 (docs/poses.md, "The last check")."""
+cameras reach 0.004 and a camera turned by one degree is above 0.013 (docs/poses.md, "The last check")."""
 
 LEAST_AGREEMENT = 0.3
 """Least share of the textured, covered picture in which rendering and photo can be matched at all. Below it there is no

@@ -25,5 +25,3 @@ class StereoSettings:
     fill_distance: float = 5.0
     """Pixels without depth this near (in pixels of the working size) to known ones take the nearest depth, unless
     another photo looks through it; 0 switches it off."""
-    use_masks: bool = True
-    """Where photos come with an object mask, look at the object only."""
