@@ -17,7 +17,7 @@ from recon.config import config_hash, from_plain, to_plain
 from recon.errors import ReconError
 from recon.evaluation import describe_machine, write_report
 from recon.methods.open_inputs import open_inputs
-from recon.methods.options import METHODS, ReconstructOptions, RunSettings, resolve
+from recon.methods.options import METHODS, ReconstructOptions, RunSettings, refuse_changes, resolve
 from recon.methods.progress import shown_steps
 from recon.methods.results import measure, write_cameras, write_stereo_pictures
 from recon.methods.run_training import train
@@ -107,7 +107,9 @@ def say(text: str) -> None:
 def _open_run(options: ReconstructOptions) -> tuple[RunFolder, RunSettings]:
     if options.resume:
         run = RunFolder.open(options.output)
-        return run, _read_settings(run)
+        settings = _read_settings(run)
+        refuse_changes(options, settings)
+        return run, settings
     settings = resolve(options)
     run = RunFolder.create(options.output, overwrite=options.overwrite)
     run.write_config({"version": __version__, **to_plain(settings)})

@@ -173,6 +173,26 @@ def test_a_wrong_wish_is_told_in_a_sentence(capture, tmp_path, changes, words):
         reconstruct(options(capture, tmp_path / "run", **changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"settings": ("train.iterations=41",)}, "--set"),
+        ({"settings": ("stereo.planes=128",)}, "--set"),
+        ({"method": "splat", "seed": 3}, "--method, --seed"),
+        ({"scene": "scan65"}, "--scene"),
+    ],
+)
+def test_what_resuming_would_ignore_is_refused(capture, finished, changes, named):
+    with pytest.raises(ReconError, match=f"other values of {named}, and --resume"):
+        reconstruct(options(capture, finished.path, resume=True, **changes))
+
+
+def test_resuming_needs_no_option_repeated(capture, finished):
+    bare = ReconstructOptions(photos=capture, output=finished.path, resume=True)
+    assert reconstruct(bare).path == finished.path
+    assert reconstruct(options(capture, finished.path, resume=True)).path == finished.path
+
+
 def test_an_existing_run_is_kept(capture, finished):
     with pytest.raises(ReconError, match="--overwrite"):
         reconstruct(options(capture, finished.path))
