@@ -26,22 +26,26 @@ def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tens
 
 
 def drop_probability(distance: Float[Tensor, N], density: Float[Tensor, N], rate: float) -> Float[Tensor, N]:
-    """Return each Gaussian's probability of being dropped, `rate` on average.
+    """Return each Gaussian's probability of being dropped, `rate` on average; arguments as in `drop_weights`."""
+    return (rate * drop_weights(distance, density)).clamp(max=0.9)
+
+
+def drop_weights(distance: Float[Tensor, N], density: Float[Tensor, N]) -> Float[Tensor, N]:
+    """Return how much likelier than the average each Gaussian is to be dropped; the mean is 1.
 
     Source: D2GS (depth-and-density guided dropout), section 3.2: score = half nearness, half density; layers by
-    distance tertiles weigh it 1, 0.7 and 0.3; the global rate scales it.
+    distance tertiles weigh it 1, 0.7 and 0.3.
 
     Args:
         distance: [N] distance to the current camera.
         density: [N] in [0, 1], see `local_density`.
-        rate: mean drop probability.
     """
     cell, nearness = _nearness(distance)
     near, middle, far = LAYER_FACTORS
     layer = torch.where(nearness > 2 / 3, near, torch.where(nearness > 1 / 3, middle, far))
     half = 0.5 * layer
     shape = (half * nearness).index_select(0, cell) + half.index_select(0, cell) * density
-    return (shape * (rate / shape.mean().clamp(min=1e-8))).clamp(max=0.9)
+    return shape / shape.mean().clamp(min=1e-8)
 
 
 def _nearness(distance: Float[Tensor, N]) -> tuple[Int[Tensor, N], Float[Tensor, C]]:

@@ -60,6 +60,7 @@ class Dropout(Protocol):
     def factors(
         self,
         gaussians: OptimizedGaussians,
+        view: str,
         camera_center: Tensor,
         progress: float,
         generator: torch.Generator,
@@ -197,7 +198,7 @@ class Trainer:
         opacities = gaussians.opacities
         if self.dropout is not None:
             center = -pose[:3, :3].detach().T @ pose[:3, 3].detach()
-            factors = self.dropout.factors(self.gaussians, center, self.progress, self.generator)
+            factors = self.dropout.factors(self.gaussians, view.name, center, self.progress, self.generator)
             if factors is not None:
                 opacities = (opacities * factors).clamp(max=1.0)
         screen_offsets = None
