@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from recon.datasets import check_choices, open_scene, recognise
 from recon.errors import ReconError
 from recon.methods.estimated_scene import estimated_scene
@@ -11,11 +13,18 @@ from recon.scene import Scene
 
 
 def open_inputs(settings: RunSettings, run: RunFolder) -> Scene:
-    """Return the posed scene of a run.
+    """Return the posed scene of a run, rendered over the colour that was put behind transparent input photos.
 
     Raises:
         ReconError: when the photos cannot be read, or their poses can neither be read nor certified.
     """
+    scene = _posed_scene(settings, run)
+    if scene.background is None and scene.train:
+        scene = replace(scene, background=scene.train_views[0].background)
+    return scene
+
+
+def _posed_scene(settings: RunSettings, run: RunFolder) -> Scene:
     layout = recognise(settings.photos)
     if layout.name != "photos":
         if settings.poses in ("estimate", "uncertified"):

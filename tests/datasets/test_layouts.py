@@ -121,6 +121,6 @@ def test_protocol_split_and_size_go_together(tmp_path: Path) -> None:
 
 def test_the_documentation_has_a_row_for_every_layout() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
-    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")][1:] == [
-        layout.name for layout in LAYOUTS
-    ]
+    table = page[page.index("| layout |") :].split("\n\n")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert rows == [layout.name for layout in LAYOUTS]

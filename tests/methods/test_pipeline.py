@@ -9,6 +9,7 @@ from PIL import Image
 
 from recon.datasets import write_transforms
 from recon.errors import ReconError
+from recon.methods.open_inputs import open_inputs
 from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import evaluate, reconstruct
 from recon.methods.stereo_inputs import stereo_inputs
@@ -52,6 +53,20 @@ def test_a_run_folder_holds_everything_that_was_promised(finished):
         assert (finished.path / name).is_file(), name
     for folder in ("renders/train", "renders/test", "truth/test", "depth", "checkpoints"):
         assert any((finished.path / folder).iterdir()), folder
+
+
+def test_transparent_photos_are_rendered_over_the_colour_put_behind_them(capture, tmp_path):
+    cut_out = tmp_path / "cut_out"
+    shutil.copytree(capture, cut_out)
+    for path in cut_out.rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.putalpha(picture.convert("L").point(lambda value: 255 if value > 100 else 0))
+            picture.save(path)
+    for folder, background in ((capture, None), (cut_out, (1.0, 1.0, 1.0))):
+        settings = resolve(options(folder, tmp_path / "run"))
+        scene = open_inputs(settings, RunFolder.create(tmp_path / f"run_{folder.name}"))
+        assert scene.background == background
+        assert (scene.train_views[0].cutout is None) == (background is None)
 
 
 def test_the_metrics_are_those_of_the_pictures(finished):
