@@ -13,7 +13,7 @@ DISTANCE_CELLS = 8192
 """Distances are ranked by a histogram of this many cells: sorting them exactly each step took a fifth of it."""
 
 
-def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tensor, N]:
+def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tensor, " N"]:
     """Return how dense the surroundings of each centre are, in [0, 1] (1 = densest), from distances to neighbours.
 
     The rank of the mean neighbour distance is used instead of the distance, because a few far outliers would
@@ -25,12 +25,14 @@ def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tens
     return 1.0 - _rank(distances.mean(1))
 
 
-def drop_probability(distance: Float[Tensor, N], density: Float[Tensor, N], rate: float) -> Float[Tensor, N]:
+def drop_probability(
+    distance: Float[Tensor, " N"], density: Float[Tensor, " N"], rate: float
+) -> Float[Tensor, " N"]:
     """Return each Gaussian's probability of being dropped, `rate` on average; arguments as in `drop_weights`."""
     return (rate * drop_weights(distance, density)).clamp(max=0.9)
 
 
-def drop_weights(distance: Float[Tensor, N], density: Float[Tensor, N]) -> Float[Tensor, N]:
+def drop_weights(distance: Float[Tensor, " N"], density: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Return how much likelier than the average each Gaussian is to be dropped; the mean is 1.
 
     Source: D2GS (depth-and-density guided dropout), section 3.2: score = half nearness, half density; layers by
@@ -48,7 +50,7 @@ def drop_weights(distance: Float[Tensor, N], density: Float[Tensor, N]) -> Float
     return shape / shape.mean().clamp(min=1e-8)
 
 
-def _nearness(distance: Float[Tensor, N]) -> tuple[Int[Tensor, N], Float[Tensor, C]]:
+def _nearness(distance: Float[Tensor, " N"]) -> tuple[Int[Tensor, " N"], Float[Tensor, " C"]]:
     """Return each value's cell of a histogram, and each cell's share of values that are farther, in [0, 1].
 
     The bits of a positive float, read as a whole number, grow like its logarithm, so a few outliers do not take the
@@ -63,7 +65,7 @@ def _nearness(distance: Float[Tensor, N]) -> tuple[Int[Tensor, N], Float[Tensor,
     return cell, (1.0 - below / max(1, len(distance))).to(distance.dtype)
 
 
-def _rank(values: Float[Tensor, N]) -> Float[Tensor, N]:
+def _rank(values: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Return each value's rank, scaled to [0, 1]."""
     ranks = torch.empty_like(values)
     ranks[values.argsort()] = torch.linspace(0, 1, len(values), device=values.device, dtype=values.dtype)

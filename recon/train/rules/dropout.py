@@ -92,7 +92,7 @@ class GuidedDropout:
         }
 
 
-def _distances(points: Float[Tensor, "N 3"], center: Float[Tensor, 3]) -> Float[Tensor, N]:
+def _distances(points: Float[Tensor, "N 3"], center: Float[Tensor, " 3"]) -> Float[Tensor, " N"]:
     # By coordinate: torch reduces rows of three at a third of this speed.
     x, y, z = (points[:, axis] - center[axis] for axis in range(3))
     return x.square_().addcmul_(y, y).addcmul_(z, z).sqrt_()
