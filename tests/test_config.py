@@ -52,6 +52,15 @@ def test_a_wrong_setting_is_told_in_a_sentence(data, words):
     assert words in str(error.value)
 
 
+def test_a_nested_setting_keeps_the_other_defaults_that_its_owner_states():
+    from recon.methods.quality import QualityConfig
+
+    config = from_plain(QualityConfig, {"train": {"iterations": 7}})
+    assert config.train.iterations == 7
+    assert config.train.sh_degree == QualityConfig().train.sh_degree == 1
+    assert config.train.rates == QualityConfig().train.rates
+
+
 def test_a_number_in_powers_of_ten_is_a_number():
     from recon.train import LearningRates
 
