@@ -13,6 +13,7 @@ import torch
 from recon import __version__
 from recon.config import config_hash, from_plain, to_plain
 from recon.errors import ReconError
+from recon.methods.observer import Observer
 from recon.methods.open_inputs import open_inputs
 from recon.methods.options import METHODS, ReconstructOptions, RunSettings, resolve
 from recon.methods.results import write_cameras, write_results
@@ -22,20 +23,26 @@ from recon.run_folder import Phases, RunFolder
 from recon.splats.formats import read_splats, write_splats
 
 
-def reconstruct(options: ReconstructOptions) -> RunFolder:
+def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -> RunFolder:
     """Reconstruct a scene from photos and measure it on the held-out ones.
+
+    Args:
+        observer: is told how it goes, and may watch and end the training.
 
     Raises:
         ReconError: for any problem with the photos, their poses, the settings or the output folder.
     """
+    observer = observer or Observer()
     run, settings = _open_run(options)
     if options.resume and run.metrics_file.exists():
         say(f"{run.path} is finished already; its report is {run.report_file}")
+        observer.finished(run)
         return run
     phases = Phases(run)
     device = torch.device(settings.device)
 
     phases.start()
+    observer.phase("poses")
     scene = open_inputs(settings, run)
     if len(scene.train) < 2:
         raise ReconError(
@@ -46,6 +53,8 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
     for warning in scene.warnings:
         run.log("warning", text=warning)
     say(f"{len(scene.train)} input views, {len(scene.test)} held out; poses {scene.poses}")
+    observer.opened(run, scene)
+    observer.phase("stereo")
 
     inputs = stereo_inputs(
         scene.train_views, settings.stereo_config, bounds=scene.bounds, background=scene.background
@@ -53,17 +62,26 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
     phases.end("stereo")
     found = 0 if inputs.points is None else len(inputs.points)
     say(f"stereo found {found} points in {phases.seconds['stereo']:.1f} s")
+    observer.stereo(inputs)
+    observer.phase("train")
 
     trainer = method_module(settings.method).compose(inputs, settings.method_config, settings.seed, device)
+    observer.training(trainer)
     train(trainer, run, settings, resume=options.resume)
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
     write_splats(run.splat_file, gaussians)
     phases.end("train", seconds=trainer.seconds)
 
-    write_results(
-        run, scene, inputs, gaussians, _facts(settings, phases, trainer.iteration, len(gaussians)), phases
-    )
+    observer.phase("evaluate")
+    facts = _facts(settings, phases, trainer.iteration, len(gaussians))
+    if trainer.stopped_early:
+        facts["stopped_early"] = True
+        scene = scene.with_warnings(
+            f"The training was stopped early, after {trainer.iteration} of {trainer.settings.iterations} iterations."
+        )
+    write_results(run, scene, inputs, gaussians, facts, phases)
     say(f"report: {run.report_file}")
+    observer.finished(run)
     return run
 
 
@@ -79,6 +97,8 @@ def evaluate(path: Path) -> RunFolder:
     phases = Phases(run)
     phases.seconds = dict(old.get("seconds", {}))
     facts = _facts(settings, phases, old.get("iterations", 0), len(gaussians))
+    if old.get("stopped_early"):
+        facts["stopped_early"] = True
     write_results(run, scene, None, gaussians, facts, phases)
     say(f"report: {run.report_file}")
     return run

@@ -41,6 +41,9 @@ def write_results(
     from recon.evaluation.pictures import PictureKind, picture_path
     from recon.evaluation.report import write_report
     from recon.export.pictures import write_confidence, write_depth, write_image
+    from recon.export.points import write_points
+    from recon.splats.confidence import coverage_confidence
+    from recon.splats.confidence_file import write_confidence_file
 
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
@@ -67,6 +70,10 @@ def write_results(
         for view, depth in zip(inputs.views, inputs.depths, strict=True):
             write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)
             write_confidence(picture_path(run.path, "depth", view.name, "_confidence"), depth.confidence)
+        if inputs.points is not None:
+            write_points(run.points_file, inputs.points.positions, inputs.points.colors)
+    cameras = [view.camera for view in scene.train_views]
+    write_confidence_file(run.confidence_file, coverage_confidence(gaussians, cameras))
     phases.end("evaluate")
     facts["seconds"]["evaluate"] = round(phases.seconds["evaluate"], 3)
     facts["seconds"]["total"] = round(sum(phases.seconds.values()), 3)
