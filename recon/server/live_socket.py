@@ -86,12 +86,7 @@ class LiveSocket:
             await self._send(socket, {"type": "history", "rows": history})
             sender = asyncio.create_task(self._send_news(socket, client, news))
             reader = asyncio.create_task(self._read(socket, client))
-            done, running = await asyncio.wait((sender, reader), return_when=asyncio.FIRST_COMPLETED)
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
-            for task in done:
-                task.result()
+            await _first_of(sender, reader)
         finally:
             self._feed.disconnect(client)
 
@@ -144,6 +139,24 @@ class LiveSocket:
         if socket.application_state is WebSocketState.CONNECTED:
             with suppress(RuntimeError, WebSocketDisconnect, TimeoutError, asyncio.TimeoutError, OSError):
                 await asyncio.wait_for(socket.close(code, reason), self._patience.send)
+
+
+async def _first_of(*tasks: asyncio.Task[None]) -> None:
+    """Wait for the first task to end, end the others, and raise what it raised."""
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:  # also when this one is cancelled
+        for task in tasks:
+            task.cancel()
+            task.add_done_callback(_look_at_end)
+    for task in done:
+        task.result()
+
+
+def _look_at_end(task: asyncio.Task[None]) -> None:
+    """Take note of how a task ended, which asyncio complains about otherwise."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def _receive(socket: WebSocket) -> dict[str, Any]:

@@ -18,8 +18,12 @@ from recon.splats.render import camera_tensors
 ENOUGH_VIEWS = 3
 """A Gaussian that as many photos see has confidence 1: two rays fix a point, the third would contradict a wrong one."""
 
-SEEN_SHARE = 0.5
-"""A photo counts in full when at least this share of the Gaussian reaches it, past what lies in front."""
+SEEN_SHARE = 0.25
+"""A photo counts in full when at least this share of the Gaussian reaches it.
+
+Less than one, because neighbours on the same surface overlap: the median visible Gaussian of the bundled sample keeps
+0.4 of its weight. What is truly hidden keeps next to nothing.
+"""
 
 
 @torch.no_grad()
