@@ -63,7 +63,7 @@ class LiveFeed:
             "loss": None,
             "psnr": None,
             "gaussians": 0,
-            "rate": None,
+            "rate": 0.0,
             "eta": None,
             "message": None,
         }

@@ -59,7 +59,7 @@ class LiveTraining(Observer):
     # What the pipeline tells.
 
     def phase(self, name: str) -> None:
-        self.feed.publish(state="waiting", phase=name, rate=None, eta=None)
+        self.feed.publish(state="waiting", phase=name, rate=0.0, eta=None)
 
     def opened(self, run: RunFolder, scene: Scene) -> None:
         self._run, self._scene = run, scene
@@ -78,13 +78,13 @@ class LiveTraining(Observer):
         self.stage.session = run_session(run.path, live=True)
         self.feed.drop_frame()
         stopped = bool(run.read_metrics().get("stopped_early"))
-        self.feed.publish(state="stopped" if stopped else "finished", phase="done", rate=None, eta=None)
+        self.feed.publish(state="stopped" if stopped else "finished", phase="done", rate=0.0, eta=None)
         self.feed.session_changed()
 
     def failed(self, sentence: str) -> None:
         """Tell what went wrong."""
         self._encoder.shutdown(wait=True)
-        self.feed.publish(state="failed", message=sentence, rate=None, eta=None)
+        self.feed.publish(state="failed", message=sentence, rate=0.0, eta=None)
 
     # What the trainer asks, after every iteration.
 
@@ -137,7 +137,7 @@ class LiveTraining(Observer):
 
     def _wait(self, trainer: Trainer) -> None:
         """Stand still, still showing the splat to whoever comes, until somebody resumes or stops."""
-        self.feed.publish(state="paused", rate=None, eta=None)
+        self.feed.publish(state="paused", rate=0.0, eta=None)
         while self.feed.paused:
             if self._frame_iteration != trainer.iteration:
                 self._make_frame(trainer)

@@ -21,7 +21,7 @@ _MEDIA_TYPES = {
     ".ico": "image/x-icon",
     ".woff2": "font/woff2",
     ".wasm": "application/wasm",
-    ".txt": "text/plain; charset=utf-8",
+    ".md": "text/plain; charset=utf-8",
 }
 
 _MAX_BYTES = 32 << 20

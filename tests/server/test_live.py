@@ -203,10 +203,7 @@ def test_a_slow_client_is_dropped_and_delays_nobody(page_folder):
                 begun = time.perf_counter()
                 feed.publish(iteration=seen)
                 longest = max(longest, time.perf_counter() - begun)
-                while (
-                    not isinstance(message := quick.recv(timeout=20), str)
-                    or json.loads(message)["type"] != "progress"
-                ):
+                while not _is_progress(quick.recv(timeout=20)):
                     pass
                 seen += 1
                 time.sleep(0.02)
@@ -244,6 +241,10 @@ def _connect_raw(address: str, own: str):
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
     return raw
+
+
+def _is_progress(message) -> bool:
+    return isinstance(message, str) and json.loads(message)["type"] == "progress"
 
 
 def _until(condition, seconds: float = 60.0) -> None:
