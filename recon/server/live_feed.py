@@ -32,16 +32,17 @@ class Client:
         self.wake = wake
         self.progress_seen = -1
         self.session_seen = -1
+        self.frame_begun = 0
         self.frame_sent = 0
         self.frame_acknowledged = 0
 
     @property
     def wants_frame(self) -> bool:
         """The last frame was acknowledged, so another may be sent."""
-        return self.frame_acknowledged >= self.frame_sent
+        return self.frame_acknowledged >= self.frame_begun
 
     def acknowledge(self, frame: int) -> None:
-        """Note that a frame has arrived; numbers that were never sent count for nothing."""
+        """Note that a frame has arrived; frames that were not sent, or not wholly, count for nothing."""
         if frame == self.frame_sent:
             self.frame_acknowledged = frame
             self.wake()
@@ -112,7 +113,7 @@ class LiveFeed:
         """Somebody is connected and ready for a frame newer than all there are."""
         with self._lock:
             newest = self._frame.number if self._frame else 0
-            return any(client.wants_frame and client.frame_sent >= newest for client in self._clients)
+            return any(client.wants_frame and client.frame_begun >= newest for client in self._clients)
 
     @property
     def paused(self) -> bool:

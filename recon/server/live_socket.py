@@ -99,9 +99,11 @@ class LiveSocket:
                 await self._send(socket, {"type": "session"})
             await self._send_progress(socket, client)
             frame = self._feed.frame
-            if frame is not None and client.wants_frame and frame.number > client.frame_sent:
-                client.frame_sent = frame.number
-                for message in frame.messages:
+            if frame is not None and client.wants_frame and frame.number > client.frame_begun:
+                client.frame_begun = frame.number
+                for left, message in zip(range(len(frame.messages), 0, -1), frame.messages, strict=True):
+                    if left == 1:
+                        client.frame_sent = frame.number
                     await asyncio.wait_for(socket.send_bytes(message), self._patience.send)
                     await self._send_progress(socket, client)
             await news.wait()
