@@ -20,6 +20,7 @@ from recon.methods.results import write_cameras, write_results
 from recon.methods.run_training import train
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.run_folder import Phases, RunFolder
+from recon.scene import Scene
 from recon.splats.formats import read_splats, write_splats
 
 
@@ -75,10 +76,7 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     observer.phase("evaluate")
     facts = _facts(settings, phases, trainer.iteration, len(gaussians))
     if trainer.stopped_early:
-        facts["stopped_early"] = True
-        scene = scene.with_warnings(
-            f"The training was stopped early, after {trainer.iteration} of {trainer.settings.iterations} iterations."
-        )
+        scene = _mark_stopped(facts, scene, settings)
     write_results(run, scene, inputs, gaussians, facts, phases)
     say(f"report: {run.report_file}")
     observer.finished(run)
@@ -98,7 +96,7 @@ def evaluate(path: Path) -> RunFolder:
     phases.seconds = dict(old.get("seconds", {}))
     facts = _facts(settings, phases, old.get("iterations", 0), len(gaussians))
     if old.get("stopped_early"):
-        facts["stopped_early"] = True
+        scene = _mark_stopped(facts, scene, settings)
     write_results(run, scene, None, gaussians, facts, phases)
     say(f"report: {run.report_file}")
     return run
@@ -129,6 +127,15 @@ def method_module(name: str):
     if name not in METHODS:
         raise ReconError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
     return import_module(METHODS[name][0])
+
+
+def _mark_stopped(facts: dict, scene: Scene, settings: RunSettings) -> Scene:
+    """Say, in the metrics and to the reader of the report, that a person ended the training."""
+    facts["stopped_early"] = True
+    planned = settings.method_config.train.iterations
+    return scene.with_warnings(
+        f"The training was stopped early, after {facts['iterations']} of {planned} iterations."
+    )
 
 
 def _facts(settings: RunSettings, phases: Phases, iterations: int, gaussians: int) -> dict:

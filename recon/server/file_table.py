@@ -34,8 +34,9 @@ class FileTable:
         """Serve nothing yet.
 
         Args:
-            root: the folder that every file lies in; None when there are no files.
+            root: the folder that every file lies in, itself reached through any links; None when there are no files.
         """
+        self._given = None if root is None else os.path.abspath(root)
         self._root = None if root is None else Path(os.path.realpath(root))
         self._files: dict[str, PurePath] = {}
         self._made: dict[str, tuple[Callable[[], bytes], str]] = {}
@@ -50,8 +51,8 @@ class FileTable:
         Returns:
             The id, or None when no ordinary file lies there, or it can only be reached through a symbolic link.
         """
-        assert ID.fullmatch(name) and self._root is not None, name
-        relative = PurePath(os.path.relpath(os.path.abspath(path), self._root))
+        assert ID.fullmatch(name) and self._root is not None and self._given is not None, name
+        relative = PurePath(os.path.relpath(os.path.abspath(path), self._given))
         if _open_contained(self._root, relative, probe=True) is None:
             return None
         self._files[name] = relative

@@ -137,10 +137,12 @@ class LiveTraining(Observer):
 
     def _wait(self, trainer: Trainer) -> None:
         """Stand still, still showing the splat to whoever comes, until somebody resumes or stops."""
+        if self._encoding is not None:
+            self._encoding.result()
+        if self._frame_iteration != trainer.iteration:
+            self._make_frame(trainer)
         self.feed.publish(state="paused", rate=0.0, eta=None)
         while self.feed.paused:
-            if self._frame_iteration != trainer.iteration:
-                self._make_frame(trainer)
             self.feed.wait(_SECONDS_PER_WAIT)
         self._recent.clear()
         self.feed.publish(state="training")

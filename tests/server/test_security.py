@@ -80,6 +80,14 @@ def test_a_link_inside_of_a_run_is_not_followed(run, tmp_path):
     assert {camera["photo"] for camera in told["cameras"]} == {None}
 
 
+def test_a_run_that_lies_behind_a_link_is_served(run, tmp_path, make_client):
+    """The person at the keyboard named the link; what lies inside of the folder is still the folder's own."""
+    (tmp_path / "runs").symlink_to(run.path.parent)
+    client = make_client(tmp_path / "runs" / "run")
+    assert client.get("/api/files/splat").content == run.splat_file.read_bytes()
+    assert client.get("/api/files/points").status_code == 200
+
+
 def test_a_linked_splat_is_refused(run, tmp_path):
     shutil.move(run.splat_file, tmp_path / "elsewhere.ply")
     run.splat_file.symlink_to(tmp_path / "elsewhere.ply")

@@ -133,7 +133,7 @@ def test_a_reconstruction_is_watched_and_then_shown(textured_scene, tmp_path, pa
                     feed.send('{"type": "stop"}')
                     continue
                 told = json.loads(message)
-                if told["type"] == "progress" and told["state"] != states[-1:]:
+                if told["type"] == "progress" and [told["state"]] != states[-1:]:
                     states.append(told["state"])
         assert frames and states[0] == "waiting" and "training" in states
         session = httpx.get(f"{address}api/session", timeout=60).json()
