@@ -32,7 +32,7 @@ from recon.server.access import Access
 from recon.server.app import create_app
 from recon.server.live_feed import LiveFeed
 from recon.server.live_training import LiveTraining
-from recon.server.page import PageFile
+from recon.server.page_files import PageFile
 from recon.server.running import running
 from recon.server.session import Stage, live_session
 from recon.train import Trainer

@@ -16,7 +16,7 @@ from recon.errors import ReconError
 from recon.server.access import Access, Application, Guard
 from recon.server.live_feed import LiveFeed
 from recon.server.live_socket import LiveSocket, Patience
-from recon.server.page import PageFile
+from recon.server.page_files import PageFile
 from recon.server.pictures import parse_picture_request
 from recon.server.session import Stage
 

@@ -13,7 +13,7 @@ from recon.server.access import choose_access
 from recon.server.app import create_app
 from recon.server.live_feed import LiveFeed
 from recon.server.live_training import LiveTraining
-from recon.server.page import FOLDER, load_page
+from recon.server.page_files import FOLDER, load_page
 from recon.server.running import open_browser, running
 from recon.server.session import Stage, live_session, open_session
 

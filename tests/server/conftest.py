@@ -12,7 +12,7 @@ from recon.export.points import write_points
 from recon.run_folder import RunFolder
 from recon.server.access import Access
 from recon.server.app import create_app
-from recon.server.page import load_page
+from recon.server.page_files import load_page
 from recon.server.session import Stage, open_session
 from recon.splats import Gaussians
 from recon.splats.formats import write_splats

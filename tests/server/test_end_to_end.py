@@ -21,7 +21,7 @@ from recon.datasets import write_transforms
 from recon.run_folder import RunFolder
 from recon.server.access import Access
 from recon.server.app import create_app
-from recon.server.page import FOLDER, load_page
+from recon.server.page_files import FOLDER, load_page
 from recon.server.running import running
 from recon.server.session import Stage, open_session
 from recon.splats import Gaussians

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from recon.errors import ReconError
-from recon.server.page import load_page
+from recon.server.page_files import load_page
 from recon.server.session import live_session, open_session
 from recon.splats.confidence import coverage_confidence
 from recon.splats.confidence_file import write_confidence_file

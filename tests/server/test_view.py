@@ -15,7 +15,7 @@ import pytest
 from recon.errors import ReconError
 from recon.server.access import Access
 from recon.server.app import create_app
-from recon.server.page import load_page
+from recon.server.page_files import load_page
 from recon.server.running import running
 from recon.server.session import Stage, open_session
 from recon.server.view import ViewOptions, view
