@@ -52,6 +52,12 @@ def test_a_wrong_setting_is_told_in_a_sentence(data, words):
     assert words in str(error.value)
 
 
+def test_a_number_in_powers_of_ten_is_a_number():
+    from recon.train import LearningRates
+
+    assert from_plain(LearningRates, parse_overrides(["log_scales=1e-3"])).log_scales == 1e-3
+
+
 def test_overrides_are_nested_and_later_ones_win():
     assert parse_overrides(["inner.rate=0.1", "count=2", "inner.kind=b", "count=5"]) == {
         "inner": {"rate": 0.1, "kind": "b"},

@@ -45,13 +45,13 @@ class TriangulatedMatches:
         return self.positions[(self.views == view).any(axis=1)]
 
 
-def triangulate_matches(views: Sequence[View], *, use_masks: bool = True) -> TriangulatedMatches:
+def triangulate_matches(views: Sequence[View]) -> TriangulatedMatches:
     """Match SIFT features between all pairs of posed photos and triangulate them.
 
     A match is kept when it is mutual, passes the ratio test, lies within a pixel of both epipolar lines and its point
     is in front of both cameras.
     """
-    return match_working_views([working_view(view, MATCHING_PIXELS, use_masks) for view in views])
+    return match_working_views([working_view(view, MATCHING_PIXELS) for view in views])
 
 
 def match_working_views(views: Sequence[WorkingView]) -> TriangulatedMatches:
