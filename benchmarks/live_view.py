@@ -6,17 +6,21 @@ Trains the bundled sample with the quick preset and compares blocks of iteration
 process, which takes every frame and acknowledges it at once) with blocks without, in the order without, with, with,
 without. Two numbers come out: the ratio of wall time, which is what a person feels but which other work on the machine
 disturbs, and the ratio of this process's processor time on all of its threads (training, encoding, sending), which is
-steadier and bounds the slow-down of a training that keeps every core busy.
+steadier and bounds the slow-down of a training that keeps every core busy. Last, the processor time of one frame by
+itself, and what the feed's three frames a second make of it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +35,7 @@ from recon.run_folder import RunFolder
 from recon.server.access import Access
 from recon.server.app import create_app
 from recon.server.live_feed import LiveFeed
-from recon.server.live_training import LiveTraining
+from recon.server.live_training import SECONDS_PER_FRAME, LiveTraining
 from recon.server.page_files import PageFile
 from recon.server.running import running
 from recon.server.session import Stage, live_session
@@ -82,8 +86,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         trainer, watcher = compose(Path(folder))
         blocks = measure(trainer, watcher, arguments.blocks, arguments.iterations)
+        copied, whole = frame_cost(trainer, watcher)
     print(header(), end="\n\n")
     report(blocks, len(trainer.gaussians))
+    share = whole / SECONDS_PER_FRAME / (os.cpu_count() or 1)
+    print(
+        f"\none frame: {copied * 1e3:.1f} ms of processor time on the training's thread, {whole * 1e3:.1f} ms on all; "
+        f"three a second take {share:.1%} of this machine's {os.cpu_count()} cores"
+    )
     return 0
 
 
@@ -102,41 +112,76 @@ def compose(folder: Path) -> tuple[Trainer, LiveTraining]:
     return trainer, watcher
 
 
+class Page:
+    """A page in a process of its own, which comes and leaves."""
+
+    def __init__(self, process: subprocess.Popen[str], feed: LiveFeed) -> None:
+        self._process = process
+        self._feed = feed
+
+    def come(self) -> None:
+        print("come", file=self._process.stdin, flush=True)
+        self._process.stdout.readline()  # type: ignore[union-attr]
+        wait_until(lambda: self._feed.clients == 1)
+
+    def leave(self) -> tuple[int, int]:
+        """Return the frames and bytes that arrived."""
+        self._feed.publish(state="paused")  # the page's sign to leave
+        frames, received = map(int, self._process.stdout.readline().split())  # type: ignore[union-attr]
+        wait_until(lambda: self._feed.clients == 0)
+        return frames, received
+
+
+@contextmanager
+def a_page(watcher: LiveTraining) -> Iterator[Page]:
+    """Serve a watched training, and start a page that has not come yet."""
+    access = Access()
+    app = create_app(watcher.stage, access, {"index.html": PageFile(b"", "text/html")}, watcher.feed)
+    with running(app, "127.0.0.1", 0, access) as address:
+        command = [
+            sys.executable,
+            "-c",
+            PAGE,
+            address.replace("http", "ws") + "api/live",
+            address.rstrip("/"),
+        ]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            yield Page(process, watcher.feed)
+        finally:
+            process.kill()
+
+
 def measure(trainer: Trainer, watcher: LiveTraining, blocks: int, iterations: int) -> dict[bool, list[Block]]:
     """Run the blocks; true stands for those with a page connected."""
     measured: dict[bool, list[Block]] = {False: [], True: []}
-    feed, access = watcher.feed, Access()
-    app = create_app(watcher.stage, access, {"index.html": PageFile(b"", "text/html")}, feed)
-    with running(app, "127.0.0.1", 0, access) as address:
-        url, origin = address.replace("http", "ws") + "api/live", address.rstrip("/")
-        page = subprocess.Popen(
-            [sys.executable, "-c", PAGE, url, origin],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert page.stdin is not None and page.stdout is not None
-        try:
-            advance(trainer, watcher, iterations)  # warm up
-            for number in range(blocks):
-                connected = number % 4 in (1, 2)
-                if connected:
-                    print("come", file=page.stdin, flush=True)
-                    page.stdout.readline()
-                    wait_until(lambda: feed.clients == 1)
-                block = advance(trainer, watcher, iterations)
-                if connected:
-                    feed.publish(state="paused")  # the page's sign to leave
-                    frames, received = map(int, page.stdout.readline().split())
-                    block.frames, block.megabytes = frames, received / 1e6
-                    wait_until(lambda: feed.clients == 0)
-                measured[connected].append(block)
-                print(
-                    f"block {number + 1}/{blocks}: {block.wall * 1e3:.0f} ms per iteration", file=sys.stderr
-                )
-        finally:
-            page.kill()
+    with a_page(watcher) as page:
+        advance(trainer, watcher, iterations)  # warm up
+        for number in range(blocks):
+            connected = number % 4 in (1, 2)
+            if connected:
+                page.come()
+            block = advance(trainer, watcher, iterations)
+            if connected:
+                block.frames, received = page.leave()
+                block.megabytes = received / 1e6
+            measured[connected].append(block)
+            print(f"block {number + 1}/{blocks}: {block.wall * 1e3:.0f} ms per iteration", file=sys.stderr)
     return measured
+
+
+def frame_cost(trainer: Trainer, watcher: LiveTraining, frames: int = 20) -> tuple[float, float]:
+    """Return the processor seconds of one frame: copied (on the training's thread), and in all until acknowledged."""
+    with a_page(watcher) as page:
+        page.come()
+        copying, started = 0.0, time.process_time()
+        for _ in range(frames):
+            last = watcher.feed.frame
+            before = time.thread_time()
+            watcher.make_frame(trainer)
+            copying += time.thread_time() - before
+            wait_until(lambda last=last: watcher.feed.frame is not last and watcher.feed.frame_wanted)
+        return copying / frames, (time.process_time() - started) / frames
 
 
 def advance(trainer: Trainer, watcher: LiveTraining, iterations: int) -> Block:

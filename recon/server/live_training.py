@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 SECONDS_PER_FRAME = 0.34
 """The splat is sent at most three times a second."""
 
-FRAME_SHARE = 0.02
-"""Largest share of the training's time that copying Gaussians for the feed may take; large scenes come less often."""
+FRAME_SHARE = 0.01
+"""Largest share of the training's time that copying Gaussians for the feed may take; large scenes come less often.
+
+Copying is about a fifth of what a frame costs in all (benchmarks/live_view.py), so that everything together stays near
+5 % of one core.
+"""
 
 SECONDS_PER_PROGRESS = 0.25
 _SECONDS_PER_WAIT = 0.2
@@ -94,7 +98,7 @@ class LiveTraining(Observer):
             self._next_progress = now + SECONDS_PER_PROGRESS
             self._tell(trainer, loss, step)
         if now >= self._next_frame and self.feed.frame_wanted:
-            self._make_frame(trainer)
+            self.make_frame(trainer)
         if self.feed.paused:
             self._wait(trainer)
         return not self.feed.stop_requested
@@ -120,7 +124,7 @@ class LiveTraining(Observer):
             eta=(record.iterations - record.iteration) / rate if rate > 0 else None,
         )
 
-    def _make_frame(self, trainer: Trainer) -> None:
+    def make_frame(self, trainer: Trainer) -> None:
         """Copy the Gaussians and have the copy encoded; does nothing while the last one still is."""
         if self._encoding is not None and not self._encoding.done():
             return
@@ -140,7 +144,7 @@ class LiveTraining(Observer):
         if self._encoding is not None:
             self._encoding.result()
         if self._frame_iteration != trainer.iteration:
-            self._make_frame(trainer)
+            self.make_frame(trainer)
         self.feed.publish(state="paused", rate=0.0, eta=None)
         while self.feed.paused:
             self.feed.wait(_SECONDS_PER_WAIT)

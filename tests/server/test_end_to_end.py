@@ -57,9 +57,9 @@ def browser():
 
 
 @contextmanager
-def opened(browser, address: str, name: str):
+def opened(browser, address: str, name: str, width: int = 320):
     """Open a page, wait for its first picture, keep a screenshot, and fail on whatever it writes to the console."""
-    context = browser.new_context(viewport={"width": 320, "height": 240}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": width, "height": 240}, reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     errors: list[str] = []
@@ -90,15 +90,15 @@ def drawn(page) -> None:
     page.evaluate("() => window.__recon.settle()")
 
 
-def picture(page, camera, look: str = "{}") -> np.ndarray:
-    """Return the browser's picture of a camera, [H, W, 3] in [0, 1]."""
+def picture(page, camera) -> np.ndarray:
+    """Return the browser's picture of a camera without points and frusta, [H, W, 3] in [0, 1]."""
     asked = {
         "width": camera.width,
         "height": camera.height,
         "intrinsics": camera.intrinsics.tolist(),
         "worldToCamera": camera.world_to_camera.ravel().tolist(),
     }
-    got = page.evaluate(f"camera => window.__recon.picture(camera, {look})", asked)
+    got = page.evaluate("camera => window.__recon.picture(camera, { layers: false })", asked)
     pixels = np.array(got["data"], np.uint8).reshape(got["height"], got["width"], 4)
     return pixels[..., :3] / 255.0
 
@@ -178,7 +178,7 @@ def test_a_training_is_watched_and_stopped_in_the_page(browser, tmp_path, textur
     try:
         assert process.stdout is not None
         address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]
-        with opened(browser, address, "live") as page:
+        with opened(browser, address, "live", width=800) as page:  # wide enough for the panel
             page.wait_for_function("() => window.__recon.state.training === 'training'")
             drawn_first = page.wait_for_function("() => window.__recon.state.gaussians || null").json_value()
             page.wait_for_function("() => window.__recon.state.history > 2")
