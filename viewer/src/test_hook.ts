@@ -1,5 +1,5 @@
 // What tests of the page need and a person never sees: window.__recon.
-import type { PinholeCamera } from "./cameras/pinhole";
+import { type PinholeCamera, poseOf, project } from "./cameras/pinhole";
 import type { Look, Pixels } from "./picture/stage";
 import type { Settings, Viewer } from "./viewer";
 
@@ -20,6 +20,8 @@ export interface TestHook {
   goTo(id: string): void;
   /** World point under a place of the view, CSS pixels. */
   pointAt(x: number, y: number): number[] | null;
+  /** Place in the view (CSS pixels) of an input camera's centre. */
+  project(id: string): [number, number] | null;
   readonly camera: PinholeCamera | null;
   readonly state: {
     gaussians: number;
@@ -69,6 +71,14 @@ export function installTestHook(viewer: Viewer): void {
       viewer.goTo(entry, 0);
     },
     pointAt: (x, y) => viewer.pointAt(x, y)?.toArray() ?? null,
+    project(id) {
+      const entry = viewer.cameras.find((camera) => camera.id === id);
+      const shown = viewer.shownCamera;
+      if (entry === undefined || shown === null) return null;
+      const place = project(shown, poseOf(entry.worldToCamera).position);
+      const scale = viewer.stage.canvas.clientWidth / shown.width;
+      return place === null ? null : [place.u * scale, place.v * scale];
+    },
     get camera() {
       return viewer.shownCamera;
     },

@@ -30,6 +30,7 @@ from recon.splats.gaussians import Gaussians
 
 WIDTH, HEIGHT = 240, 160
 UP = [0.0, -1.0, 0.0]
+SKY = [0.55, 0.65, 0.78]
 
 
 def main(folder: Path) -> None:
@@ -84,7 +85,7 @@ def still_life(count: int) -> Gaussians:
     colors = np.concatenate([hue, tiles, ball_color]).clip(0.02, 0.98)
     # The quaternion that turns z into the normal.
     quaternions = np.stack([1 + normals[:, 2], -normals[:, 1], normals[:, 0], 0 * normals[:, 0]], 1) + 1e-6
-    size = 2.1 / math.sqrt(count)
+    size = 2.8 / math.sqrt(count)
     scales = np.concatenate(
         [np.full((count, 2), size), np.full((count, 1), 0.15 * size)], 1
     ) * generator.uniform(0.8, 1.3, (count, 1))
@@ -109,7 +110,9 @@ def ring(count: int, width: int = WIDTH, height: int = HEIGHT, radius: float = 3
     return cameras
 
 
-def render(gaussians: Gaussians, camera: Camera, mode: str = "color") -> np.ndarray:
+def render(
+    gaussians: Gaussians, camera: Camera, mode: str = "color", background: list[float] | None = None
+) -> np.ndarray:
     """Return the CPU rasterizer's picture: RGB, depth, normals or alpha."""
     result = ops.rasterize(
         gaussians.means,
@@ -121,6 +124,7 @@ def render(gaussians: Gaussians, camera: Camera, mode: str = "color") -> np.ndar
         torch.tensor(camera.intrinsics, dtype=torch.float32),
         camera.width,
         camera.height,
+        background=None if background is None else torch.tensor(background),
         outputs=("color", "depth", "normal"),
     )
     return getattr(result, mode).numpy()
@@ -191,8 +195,8 @@ def write_look(folder: Path) -> None:
     cameras = ring(6)
     entries = []
     for index, camera in enumerate(cameras):
-        rendered = render(gaussians, camera)
-        photo = np.clip(rendered * 1.06 + 0.02, 0, 1)
+        rendered = render(gaussians, camera, background=SKY)
+        photo = np.clip(rendered * 1.04 + 0.01, 0, 1)
         photo[20:40, 30:70] = [0.9, 0.2, 0.2]  # something that the splats lack
         save_png(files / f"photo-c{index}", photo)
         save_png(files / f"render-c{index}", rendered)
@@ -213,7 +217,7 @@ def write_look(folder: Path) -> None:
         splat=splat_entry(files / "splat", "spz", gaussians),
         layers={"points": "points", "mesh": "mesh"},
         confidence="confidence",
-        background=[0.55, 0.65, 0.78],
+        background=SKY,
         poses="certified",
         pictures=True,
         run_folder="runs/still-life",
