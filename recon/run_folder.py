@@ -36,8 +36,8 @@ class RunFolder:
         return self.path / "confidence.safetensors"
 
     @property
-    def points_file(self) -> Path:
-        return self.path / "points.ply"
+    def stereo_points_file(self) -> Path:
+        return self.path / "stereo_points.ply"
 
     @property
     def mesh_file(self) -> Path:

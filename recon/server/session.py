@@ -116,7 +116,7 @@ def run_session(path: Path, *, live: bool = False) -> Session:
             for number, view in enumerate(views)
         ],
         "layers": {
-            "points": files.add_file("points", run.points_file),
+            "points": files.add_file("points", run.stereo_points_file),
             "mesh": files.add_file("mesh", run.mesh_file),
         },
         "confidence": files.add_made("confidence", _confidence(run, gaussians, scene)),

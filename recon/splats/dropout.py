@@ -10,7 +10,7 @@ LAYER_FACTORS = (1.0, 0.7, 0.3)
 """Drop-probability factors of the near, middle and far third (D2GS, section 3.2)."""
 
 
-def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tensor, N]:
+def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tensor, " N"]:
     """Return how dense the surroundings of each centre are, in [0, 1] (1 = densest), from distances to neighbours.
 
     The rank of the mean neighbour distance is used instead of the distance, because a few far outliers would
@@ -22,7 +22,9 @@ def local_density(means: Float[Tensor, "N 3"], neighbors: int = 3) -> Float[Tens
     return 1.0 - _rank(distances.mean(1))
 
 
-def drop_probability(distance: Float[Tensor, N], density: Float[Tensor, N], rate: float) -> Float[Tensor, N]:
+def drop_probability(
+    distance: Float[Tensor, " N"], density: Float[Tensor, " N"], rate: float
+) -> Float[Tensor, " N"]:
     """Return each Gaussian's probability of being dropped, `rate` on average.
 
     Source: D2GS (depth-and-density guided dropout), section 3.2: score = half nearness, half density; layers by
@@ -41,7 +43,7 @@ def drop_probability(distance: Float[Tensor, N], density: Float[Tensor, N], rate
     return (rate * shape / shape.mean().clamp(min=1e-8)).clamp(max=0.9)
 
 
-def _rank(values: Float[Tensor, N]) -> Float[Tensor, N]:
+def _rank(values: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
     """Return each value's rank, scaled to [0, 1]."""
     ranks = torch.empty_like(values)
     ranks[values.argsort()] = torch.linspace(0, 1, len(values), device=values.device, dtype=values.dtype)

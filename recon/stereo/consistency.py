@@ -34,10 +34,10 @@ class Reprojection:
         depth: their z there.
     """
 
-    known: Int[ndarray, N]
-    column: Int[ndarray, N]
-    row: Int[ndarray, N]
-    depth: Float[ndarray, N]
+    known: Int[ndarray, " N"]
+    column: Int[ndarray, " N"]
+    row: Int[ndarray, " N"]
+    depth: Float[ndarray, " N"]
 
 
 def agreement(

@@ -90,7 +90,7 @@ def _features(view: WorkingView) -> tuple[Float[ndarray, "N 2"], Float[ndarray, 
 
 def _mutual_matches(
     first: Float[ndarray, "N 128"], second: Float[ndarray, "M 128"]
-) -> tuple[Int[ndarray, K], Int[ndarray, K]]:
+) -> tuple[Int[ndarray, " K"], Int[ndarray, " K"]]:
     """Return indices of mutual nearest neighbours that pass the ratio test from both sides."""
     if len(first) < 2 or len(second) < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

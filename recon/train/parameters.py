@@ -84,7 +84,7 @@ class OptimizedGaussians:
             return self.rates.means_pixels * self.pixel_size * self.rates.means_final**progress
         return getattr(self.rates, name)
 
-    def step(self, progress: float, visible: Bool[Tensor, N] | None) -> None:
+    def step(self, progress: float, visible: Bool[Tensor, " N"] | None) -> None:
         """Update the visible Gaussians from their gradients and clear the gradients."""
         self.steps += 1
         for name, leaf in self.leaves.items():
@@ -103,7 +103,7 @@ class OptimizedGaussians:
             leaf.grad = None
 
     @torch.no_grad()
-    def keep(self, index: Bool[Tensor, N] | Int[Tensor, M]) -> None:
+    def keep(self, index: Bool[Tensor, " N"] | Int[Tensor, " M"]) -> None:
         """Keep only the selected Gaussians, with their moments."""
         self._set_parameters({name: leaf[index] for name, leaf in self.leaves.items()})
         self._moments = {name: [m[index] for m in pair] for name, pair in self._moments.items()}

@@ -44,7 +44,7 @@ def run(tmp_path, textured_scene, surface) -> RunFolder:
     folder.write_config({"version": "0"})
     write_transforms(folder.cameras_file, scene)
     write_splats(folder.splat_file, surface)
-    write_points(folder.points_file, surface.means.numpy(), np.full((len(surface), 3), 0.5))
+    write_points(folder.stereo_points_file, surface.means.numpy(), np.full((len(surface), 3), 0.5))
     for role, views in (("train", scene.train_views), ("test", scene.test_views)):
         for view in views:
             write_image(picture_path(folder.path, f"truth/{role}", view.name), view.image)

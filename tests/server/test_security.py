@@ -70,8 +70,8 @@ def test_a_link_inside_of_a_run_is_not_followed(run, tmp_path):
     """Neither a linked file nor a linked folder is listed, wherever it points to."""
     secret = tmp_path / "secret.ply"
     secret.write_bytes(b"not yours")
-    run.points_file.unlink()
-    run.points_file.symlink_to(secret)
+    run.stereo_points_file.unlink()
+    run.stereo_points_file.symlink_to(secret)
     moved = tmp_path / "moved"
     shutil.move(run.path / "truth", moved)
     (run.path / "truth").symlink_to(moved)
@@ -98,11 +98,11 @@ def test_a_linked_splat_is_refused(run, tmp_path):
 def test_a_link_that_appears_later_is_not_followed(run, tmp_path, make_client):
     client = make_client(run.path)
     (tmp_path / "secret").write_bytes(b"not yours")
-    run.points_file.unlink()
-    run.points_file.symlink_to(tmp_path / "secret")
+    run.stereo_points_file.unlink()
+    run.stereo_points_file.symlink_to(tmp_path / "secret")
     assert client.get("/api/files/points").status_code == 404
-    run.points_file.unlink()
-    os.mkfifo(run.points_file)
+    run.stereo_points_file.unlink()
+    os.mkfifo(run.stereo_points_file)
     assert client.get("/api/files/points").status_code == 404
 
 

@@ -110,7 +110,7 @@ def test_what_cannot_be_shown_is_told_in_a_sentence(tmp_path, run):
 
 
 def test_points_are_a_ply_that_holds_what_it_states(run):
-    content = run.points_file.read_bytes()
+    content = run.stereo_points_file.read_bytes()
     header, _, body = content.partition(b"end_header\n")
     count = int(header.split(b"element vertex ")[1].split()[0])
     assert len(body) == 15 * count
