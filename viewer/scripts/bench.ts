@@ -8,7 +8,9 @@ const REPEATS = 9;
 
 export async function main([size]: string[]): Promise<number> {
   const count = Number(size ?? 1_000_000);
-  console.log(`${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, Node ${process.version}, ${count} Gaussians`);
+  console.log(
+    `${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model}, Node ${process.version}, ${count} Gaussians`,
+  );
   console.log("what                      least ms   median ms      CPU ms      bar ms");
   const gaussians = randomGaussians(count, 16);
   const sorter = new DepthSorter();

@@ -21,6 +21,8 @@ for (const file of scripts) {
 }
 console.log(`initial scripts: ${(total / 1000).toFixed(1)} kB gzip of ${LIMIT / 1000} kB allowed`);
 if (total === 0 || total > LIMIT) {
-  console.error(total === 0 ? "index.html names no script" : "too much: load something later, or leave it out");
+  console.error(
+    total === 0 ? "index.html names no script" : "too much: load something later, or leave it out",
+  );
   process.exit(1);
 }

@@ -25,7 +25,10 @@ export async function main([command, ...files]: string[]): Promise<number> {
 function toWords(gaussians: Gaussians): Buffer {
   const header = Buffer.from(Uint32Array.of(gaussians.count, gaussians.coefficients).buffer);
   const parts = ATTRIBUTES.map((name) => gaussians[name]);
-  return Buffer.concat([header, ...parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength))]);
+  return Buffer.concat([
+    header,
+    ...parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)),
+  ]);
 }
 
 function fromWords(content: Uint8Array): Gaussians {

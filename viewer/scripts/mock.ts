@@ -10,7 +10,9 @@ export async function main([folder, port]: string[]): Promise<number> {
     page: resolve("../recon/server/page"),
     content: folder,
     port: Number(port ?? 8080),
-    ...(frames.length ? { live: { frames: frames.map((name) => readFileSync(join(files, name))), interval: 250 } } : {}),
+    ...(frames.length
+      ? { live: { frames: frames.map((name) => readFileSync(join(files, name))), interval: 250 } }
+      : {}),
   });
   console.log(server.url);
   return new Promise(() => undefined);

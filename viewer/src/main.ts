@@ -8,7 +8,9 @@ import { Viewer } from "./viewer";
 const canvas = element("canvas", {
   className: "scene",
   tabIndex: 0,
-  attributes: { "aria-label": "The scene. Drag to turn, arrow keys turn too, W A S D fly, ? lists all keys." },
+  attributes: {
+    "aria-label": "The scene. Drag to turn, arrow keys turn too, W A S D fly, ? lists all keys.",
+  },
 });
 const view = element("main", { className: "view" }, canvas);
 document.body.append(view);
@@ -22,6 +24,10 @@ try {
   console.error(error);
   const sentence = error instanceof Error ? error.message : String(error);
   document.body.append(
-    element("div", { className: "card loading", attributes: { role: "alert" } }, `The viewer cannot start: ${sentence}`),
+    element(
+      "div",
+      { className: "card loading", attributes: { role: "alert" } },
+      `The viewer cannot start: ${sentence}`,
+    ),
   );
 }

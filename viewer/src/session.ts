@@ -72,12 +72,15 @@ export class Server {
   }
 
   /** Fetch a file by its id; `progress` gets the bytes so far. */
-  async file(id: string, progress: (bytes: number) => void = () => undefined): Promise<Uint8Array<ArrayBuffer>> {
+  async file(
+    id: string,
+    progress: (bytes: number) => void = () => undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const response = await this.request(`api/files/${encodeURIComponent(id)}`);
     if (response.body === null) return new Uint8Array(await response.arrayBuffer());
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
-    for (const reader = response.body.getReader(); ; ) {
+    for (const reader = response.body.getReader(); ;) {
       const { done, value } = await reader.read();
       if (done) break;
       pieces.push(value);

@@ -57,7 +57,8 @@ export interface Settings {
 }
 
 /** What changed, for those who show it. */
-export type Topic = "session" | "settings" | "view" | "drawn" | "live" | "compare" | "tools" | "path" | "message" | "loading";
+export type Topic =
+  "session" | "settings" | "view" | "drawn" | "live" | "compare" | "tools" | "path" | "message" | "loading";
 
 /** What a click in the picture does. */
 export type Tool = "none" | "measure";
@@ -230,14 +231,25 @@ export class Viewer {
     const { forward } = axesOf(pose);
     const ahead = this.centre.clone().sub(pose.position).dot(forward);
     const distance = ahead > 0.1 * this.sceneScale ? ahead : this.sceneScale;
-    this.eye.flyTo(pose, lens, pose.position.clone().addScaledVector(forward, distance), calm(milliseconds), entry.id);
+    this.eye.flyTo(
+      pose,
+      lens,
+      pose.position.clone().addScaledVector(forward, distance),
+      calm(milliseconds),
+      entry.id,
+    );
     this.emit("compare");
   }
 
   goHome(milliseconds = FLIGHT_MS): void {
     if (this.home.at !== null) return this.goTo(this.home.at, milliseconds);
     const { position, target } = this.home.eye;
-    this.eye.flyTo(lookAt(position, target, this.eye.up), centeredLens(1600, 1000, 0.9), target, calm(milliseconds));
+    this.eye.flyTo(
+      lookAt(position, target, this.eye.up),
+      centeredLens(1600, 1000, 0.9),
+      target,
+      calm(milliseconds),
+    );
   }
 
   /** The next or previous input camera. */
@@ -379,7 +391,10 @@ export class Viewer {
   restore(hash: string): boolean {
     const values = new URLSearchParams(hash.replace(/^#/, ""));
     const mode = values.get("mode");
-    if (mode !== null && ["color", "depth", "normal", "alpha", "centers", "ellipsoids", "confidence"].includes(mode))
+    if (
+      mode !== null &&
+      ["color", "depth", "normal", "alpha", "centers", "ellipsoids", "confidence"].includes(mode)
+    )
       this.change({ mode: mode as PictureMode });
     const entry = this.cameras.find(({ id }) => id === values.get("camera"));
     if (entry !== undefined) {
@@ -585,7 +600,10 @@ export class Viewer {
     if (layers === undefined) return;
     if (this.settings.points && layers.points !== null)
       await this.loadOnce(layers.points, async (content) => {
-        this.pointsLayer = pointsObject(decodePoints(content, "the point cloud"), 2 * this.settings.pixelRatio);
+        this.pointsLayer = pointsObject(
+          decodePoints(content, "the point cloud"),
+          2 * this.settings.pixelRatio,
+        );
         this.stage.scene.add(this.pointsLayer);
       });
     if (this.settings.mesh && layers.mesh !== null)
@@ -596,7 +614,10 @@ export class Viewer {
       });
   }
 
-  private async loadOnce(id: string, make: (content: Uint8Array<ArrayBuffer>) => Promise<void>): Promise<void> {
+  private async loadOnce(
+    id: string,
+    make: (content: Uint8Array<ArrayBuffer>) => Promise<void>,
+  ): Promise<void> {
     if (this.loadingLayers.has(id)) return;
     this.loadingLayers.add(id);
     try {
@@ -634,7 +655,10 @@ export class Viewer {
     const front = side.addScaledVector(up, -side.dot(up)).normalize();
     const distance = 2.6 * this.sceneScale;
     this.home.eye.target.copy(box.center);
-    this.home.eye.position.copy(box.center).addScaledVector(front, -distance).addScaledVector(up, 0.35 * distance);
+    this.home.eye.position
+      .copy(box.center)
+      .addScaledVector(front, -distance)
+      .addScaledVector(up, 0.35 * distance);
   }
 
   private measureCameras(cameras: readonly CameraEntry[]): void {
@@ -661,7 +685,10 @@ export class Viewer {
       Math.min(...centers.map((other, j) => (i === j ? Infinity : at.distanceTo(other)))),
     );
     const gap = gaps.filter(Number.isFinite).sort((a, b) => a - b)[gaps.length >> 1] ?? this.sceneScale;
-    return this.settings.frustumSize * Math.min(0.25 * this.sceneScale, Math.max(0.02 * this.sceneScale, 0.35 * gap));
+    return (
+      this.settings.frustumSize *
+      Math.min(0.25 * this.sceneScale, Math.max(0.02 * this.sceneScale, 0.35 * gap))
+    );
   }
 
   private setLoading(loading: Viewer["loading"]): void {

@@ -69,7 +69,9 @@ def still_life(count: int) -> Gaussians:
     u, v = generator.uniform(0, 2 * math.pi, (2, ring_count))
     outward = np.stack([np.cos(v) * np.cos(u), np.sin(v), np.cos(v) * np.sin(u)], 1)
     torus = np.stack([np.cos(u), 0 * u, np.sin(u)], 1) + 0.38 * outward
-    hue = np.stack([0.5 + 0.45 * np.cos(u + shift) for shift in (0, 2.1, 4.2)], 1) * (0.75 + 0.25 * -outward[:, 1:2])
+    hue = np.stack([0.5 + 0.45 * np.cos(u + shift) for shift in (0, 2.1, 4.2)], 1) * (
+        0.75 + 0.25 * -outward[:, 1:2]
+    )
     spot = generator.uniform(-2, 2, (floor_count, 2))
     floor = np.stack([spot[:, 0], np.full(floor_count, 0.42), spot[:, 1]], 1)
     squares = (np.floor(spot * 2).sum(1) % 2)[:, None]
@@ -105,7 +107,15 @@ def ring(count: int, width: int = WIDTH, height: int = HEIGHT, radius: float = 3
         pose = look_at(position, np.zeros(3), np.array(UP))
         focal = 0.95 * width
         cameras.append(
-            Camera(fx=focal, fy=focal, cx=width / 2 + 3, cy=height / 2 - 2, width=width, height=height, world_to_camera=pose)
+            Camera(
+                fx=focal,
+                fy=focal,
+                cx=width / 2 + 3,
+                cy=height / 2 - 2,
+                width=width,
+                height=height,
+                world_to_camera=pose,
+            )
         )
     return cameras
 
@@ -234,8 +244,17 @@ def write_look(folder: Path) -> None:
 def write_points(path: Path, gaussians: Gaussians) -> None:
     positions = gaussians.means.numpy()
     colors = (255 * (0.5 + 0.28209479177387814 * gaussians.sh[:, 0].numpy())).clip(0, 255).astype(np.uint8)
-    names = [*(f"property float {n}" for n in "xyz"), *(f"property uchar {n}" for n in ("red", "green", "blue"))]
-    lines = ["ply", "format binary_little_endian 1.0", f"element vertex {len(positions)}", *names, "end_header"]
+    names = [
+        *(f"property float {n}" for n in "xyz"),
+        *(f"property uchar {n}" for n in ("red", "green", "blue")),
+    ]
+    lines = [
+        "ply",
+        "format binary_little_endian 1.0",
+        f"element vertex {len(positions)}",
+        *names,
+        "end_header",
+    ]
     records = np.empty(len(positions), [("p", "<f4", 3), ("c", "u1", 3)])
     records["p"], records["c"] = positions, colors
     path.write_bytes("\n".join([*lines, ""]).encode() + records.tobytes())

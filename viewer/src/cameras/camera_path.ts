@@ -19,7 +19,10 @@ export interface PathSettings {
 }
 
 export function keyframe(pose: Pose, lens: Lens): Keyframe {
-  return { pose: { position: pose.position.clone(), rotation: pose.rotation.clone() }, fov: verticalFov(lens) };
+  return {
+    pose: { position: pose.position.clone(), rotation: pose.rotation.clone() },
+    fov: verticalFov(lens),
+  };
 }
 
 /**

@@ -107,7 +107,9 @@ export class Controls {
       if (this.panning) this.pan(dx, dy);
       else this.rotate(dx * DRAG, dy * DRAG);
     } else if (this.pointers.size === 2) {
-      const [other] = [...this.pointers].filter(([id]) => id !== event.pointerId).map(([, pointer]) => pointer);
+      const [other] = [...this.pointers]
+        .filter(([id]) => id !== event.pointerId)
+        .map(([, pointer]) => pointer);
       const apart = Math.hypot(before.x - other.x, before.y - other.y);
       const apartNow = Math.hypot(now.x - other.x, now.y - other.y);
       if (apart > 1 && apartNow > 1) this.eye.dolly(Math.min(2, Math.max(0.5, apart / apartNow)));
@@ -177,7 +179,9 @@ export function takesKeys(target: EventTarget | null): boolean {
 }
 
 function isTextInput(target: HTMLElement): boolean {
-  return target instanceof HTMLInputElement && !["checkbox", "radio", "range", "button"].includes(target.type);
+  return (
+    target instanceof HTMLInputElement && !["checkbox", "radio", "range", "button"].includes(target.type)
+  );
 }
 
 function place(event: PointerEvent): Pointer {

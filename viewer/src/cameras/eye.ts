@@ -136,7 +136,8 @@ export class Eye {
     const turn = new Quaternion().setFromAxisAngle(this.up, -yaw * upright);
     if (horizontal.lengthSq() > 1e-8) {
       const angle = forward.angleTo(this.up);
-      const bounded = upright * Math.min(Math.PI - POLE, Math.max(POLE, angle + upright * pitch)) - upright * angle;
+      const bounded =
+        upright * Math.min(Math.PI - POLE, Math.max(POLE, angle + upright * pitch)) - upright * angle;
       // A camera that already looks along the pole (an input camera may) can only leave it.
       const allowed = Math.sign(bounded) === Math.sign(pitch) || pitch === 0 ? bounded : 0;
       turn.multiply(new Quaternion().setFromAxisAngle(horizontal.normalize(), -allowed));

@@ -61,7 +61,10 @@ export class Frusta {
         ...[mark[0], tip, tip, mark[1]],
       ]);
       plane.geometry.setFromPoints([bottomLeft, bottomRight, topRight, topLeft]);
-      plane.geometry.setAttribute("uv", new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 1, 0, 0, 0]), 2));
+      plane.geometry.setAttribute(
+        "uv",
+        new THREE.BufferAttribute(new Float32Array([0, 1, 1, 1, 1, 0, 0, 0]), 2),
+      );
       plane.geometry.setIndex([0, 1, 2, 0, 2, 3]);
       plane.geometry.computeBoundingSphere();
       lines.geometry.computeBoundingSphere();

@@ -48,7 +48,12 @@ export function fitLens(lens: Lens, width: number, height: number): Lens {
 }
 
 export function cameraAt(pose: Pose, lens: Lens): PinholeCamera {
-  return { width: lens.width, height: lens.height, intrinsics: lens.intrinsics, worldToCamera: worldToCamera(pose) };
+  return {
+    width: lens.width,
+    height: lens.height,
+    intrinsics: lens.intrinsics,
+    worldToCamera: worldToCamera(pose),
+  };
 }
 
 /** The pose's world_to_camera, row-major. */
@@ -105,7 +110,10 @@ export function project(camera: PinholeCamera, point: Vector3): { u: number; v: 
 /** The world point at a pixel (u, v) and depth z. */
 export function unproject(camera: PinholeCamera, u: number, v: number, z: number): Vector3 {
   const [fx, fy, cx, cy] = camera.intrinsics;
-  const cameraToWorld = new Matrix4().fromArray(camera.worldToCamera as number[]).transpose().invert();
+  const cameraToWorld = new Matrix4()
+    .fromArray(camera.worldToCamera as number[])
+    .transpose()
+    .invert();
   return new Vector3(((u - cx) / fx) * z, ((v - cy) / fy) * z, z).applyMatrix4(cameraToWorld);
 }
 

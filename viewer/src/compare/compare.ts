@@ -141,7 +141,11 @@ export class Compare {
   }
 
   /** What the page draws from this camera; the stored rendering where the page cannot draw. */
-  private async rendering(entry: CameraEntry, width: number, height: number): Promise<Uint8ClampedArray | null> {
+  private async rendering(
+    entry: CameraEntry,
+    width: number,
+    height: number,
+  ): Promise<Uint8ClampedArray | null> {
     if (this.viewer.stage.splats.count > 0) {
       const lens = fitLens(entry, width, height);
       const camera = cameraAt(poseOf(entry.worldToCamera), lens);
@@ -149,16 +153,27 @@ export class Compare {
     }
     if (entry.picture === null) return null;
     const stored = await this.viewer.photos.load(entry.picture);
-    return drawPicture(document.createElement("canvas"), stored, width, height).getImageData(0, 0, width, height).data;
+    return drawPicture(document.createElement("canvas"), stored, width, height).getImageData(
+      0,
+      0,
+      width,
+      height,
+    ).data;
   }
 
   private layOut(): void {
-    const ready = this.available !== null && this.mode !== "off" && this.shown !== "" && this.shown !== "failed";
+    const ready =
+      this.available !== null && this.mode !== "off" && this.shown !== "" && this.shown !== "failed";
     this.canvas.hidden = !ready;
     this.handle.hidden = !ready || this.mode !== "slider";
     if (!ready) return;
     const { x, y, width, height } = this.viewer.photoRectangle();
-    Object.assign(this.canvas.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
+    Object.assign(this.canvas.style, {
+      left: `${x}px`,
+      top: `${y}px`,
+      width: `${width}px`,
+      height: `${height}px`,
+    });
     this.canvas.style.opacity = this.mode === "overlay" ? String(this.opacity) : "1";
     const right = this.mode === "slider" ? 100 * (1 - this.position) : 0;
     this.canvas.style.clipPath = `inset(0 ${right}% 0 0)`;

@@ -18,7 +18,9 @@ export interface Difference {
  */
 export function difference(render: Uint8ClampedArray, photo: Uint8ClampedArray): Difference {
   if (render.length !== photo.length)
-    throw new RangeError(`pictures of ${render.length / 4} and ${photo.length / 4} pixels cannot be compared`);
+    throw new RangeError(
+      `pictures of ${render.length / 4} and ${photo.length / 4} pixels cannot be compared`,
+    );
   const picture = new Uint8ClampedArray(render.length);
   let squares = 0;
   for (let i = 0; i < render.length; i += 4) {

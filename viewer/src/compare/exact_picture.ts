@@ -42,12 +42,20 @@ export class ExactPicture {
   /** The server's picture is the only one. */
   get alone(): boolean {
     const { session, stage, localFile } = this.viewer;
-    return session !== null && session.pictures && session.splat === null && !session.live &&
-      stage.splats.count === 0 && localFile === null;
+    return (
+      session !== null &&
+      session.pictures &&
+      session.splat === null &&
+      !session.live &&
+      stage.splats.count === 0 &&
+      localFile === null
+    );
   }
 
   get available(): boolean {
-    return this.viewer.session?.pictures === true && this.viewer.localFile === null && this.serverMode !== null;
+    return (
+      this.viewer.session?.pictures === true && this.viewer.localFile === null && this.serverMode !== null
+    );
   }
 
   /** Ask anew, for other settings. */
@@ -91,7 +99,10 @@ export class ExactPicture {
     const full = this.viewer.canvasSize;
     const limit = preview
       ? MOVING_SIDE / Math.max(full.width, full.height)
-      : Math.min(MAX_SIDE / Math.max(full.width, full.height), Math.sqrt(MAX_PIXELS / (full.width * full.height)));
+      : Math.min(
+          MAX_SIDE / Math.max(full.width, full.height),
+          Math.sqrt(MAX_PIXELS / (full.width * full.height)),
+        );
     const scale = Math.min(1, limit);
     const camera = this.viewer.cameraOfSize(
       Math.max(1, Math.floor(full.width * scale)),

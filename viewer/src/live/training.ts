@@ -78,7 +78,8 @@ export class Training {
         if (typeof data === "string") this.text(JSON.parse(data));
         else void this.frame(decodeLiveFrame(data as ArrayBuffer));
       } catch (error) {
-        const sentence = error instanceof FormatError ? error.message : "the server sent something that is not a message";
+        const sentence =
+          error instanceof FormatError ? error.message : "the server sent something that is not a message";
         this.onError(sentence);
       }
     };

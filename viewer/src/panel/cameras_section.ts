@@ -4,7 +4,10 @@ import type { Viewer } from "../viewer";
 import { button, element, row, section, slider, toggle } from "./dom";
 
 export function camerasSection(viewer: Viewer): HTMLElement {
-  const list = element("div", { className: "cameras", attributes: { role: "list", "aria-label": "Input cameras" } });
+  const list = element("div", {
+    className: "cameras",
+    attributes: { role: "list", "aria-label": "Input cameras" },
+  });
   const shown = toggle("Show in the scene", (cameras) => viewer.change({ cameras }));
   const size = slider(
     "Size",

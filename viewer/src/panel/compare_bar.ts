@@ -26,7 +26,15 @@ export function compareBar(viewer: Viewer): HTMLElement {
   );
   const opacity = slider("Photo", { min: 0, max: 1, step: 0.01 }, percent, (value) => compare.fade(value));
   opacity.show(compare.opacity);
-  const root = element("div", { className: "bar compare-bar" }, name, modes.root, source.root, opacity.root, psnr);
+  const root = element(
+    "div",
+    { className: "bar compare-bar" },
+    name,
+    modes.root,
+    source.root,
+    opacity.root,
+    psnr,
+  );
 
   const update = () => {
     const entry = viewer.standingAt;

@@ -5,7 +5,9 @@ type Child = Node | string | null;
 /** Make an element with properties and children. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  properties: Partial<Omit<HTMLElementTagNameMap[K], "style" | "attributes">> & { attributes?: Record<string, string> } = {},
+  properties: Partial<Omit<HTMLElementTagNameMap[K], "style" | "attributes">> & {
+    attributes?: Record<string, string>;
+  } = {},
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
@@ -22,7 +24,8 @@ const ICONS = {
   home: "M3 11 12 4l9 7M6 9.5V20h12V9.5M10 20v-5h4v5",
   help: "M9.2 9a2.9 2.9 0 1 1 4.3 2.5c-1 .6-1.5 1.1-1.5 2.3M12 17.2v.1M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
   theme: "M12 3a9 9 0 1 0 0 18zM12 3a9 9 0 0 1 0 18",
-  share: "M8.6 13.5 15.4 17M15.4 7 8.6 10.5M18 8.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM6 14.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM18 20.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
+  share:
+    "M8.6 13.5 15.4 17M15.4 7 8.6 10.5M18 8.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM6 14.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5ZM18 20.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5Z",
   panel: "M4 5h16v14H4zM15 5v14",
   full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   camera: "M4 8h3.5L9 5.5h6L16.5 8H20v11H4zM12 16.5a3.2 3.2 0 1 0 0-6.4 3.2 3.2 0 0 0 0 6.4Z",
@@ -85,7 +88,11 @@ export function segments<T extends string>(
     made.dataset["value"] = value;
     return made;
   });
-  const root = element("div", { className: "segments", attributes: { role: "group", "aria-label": label } }, ...buttons);
+  const root = element(
+    "div",
+    { className: "segments", attributes: { role: "group", "aria-label": label } },
+    ...buttons,
+  );
   const show = (value: T, enabled: (value: T) => boolean = () => true) => {
     for (const made of buttons) {
       made.setAttribute("aria-pressed", String(made.dataset["value"] === value));
@@ -111,7 +118,13 @@ export function slider(
       change(input.valueAsNumber);
     },
   });
-  const root = element("label", { className: "slider" }, element("span", { textContent: label }), output, input);
+  const root = element(
+    "label",
+    { className: "slider" },
+    element("span", { textContent: label }),
+    output,
+    input,
+  );
   const show = (value: number) => {
     input.value = String(value);
     output.textContent = format(value);
@@ -168,5 +181,7 @@ export function row(...children: Child[]): HTMLElement {
 
 /** Whole numbers with thin spaces between thousands. */
 export function grouped(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }

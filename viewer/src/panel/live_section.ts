@@ -18,8 +18,14 @@ export function liveSection(viewer: Viewer): HTMLElement {
   const bar = element("progress", { max: 1, attributes: { "aria-label": "Training progress" } });
   const numbers = element("div", { className: "live-numbers" });
   const message = element("p", { className: "note" });
-  const loss = element("canvas", { className: "chart", attributes: { role: "img", "aria-label": "Loss over iterations" } });
-  const psnr = element("canvas", { className: "chart", attributes: { role: "img", "aria-label": "PSNR over iterations" } });
+  const loss = element("canvas", {
+    className: "chart",
+    attributes: { role: "img", "aria-label": "Loss over iterations" },
+  });
+  const psnr = element("canvas", {
+    className: "chart",
+    attributes: { role: "img", "aria-label": "PSNR over iterations" },
+  });
   const pause = button("Pause", () => {
     viewer.training?.send(viewer.training.progress?.state === "paused" ? "resume" : "pause");
   });
@@ -50,7 +56,12 @@ export function liveSection(viewer: Viewer): HTMLElement {
     pause.textContent = progress?.state === "paused" ? "Resume" : "Pause";
     pause.disabled = stop.disabled = !connected || training.over || progress === null;
     const value = (name: string, text: string) =>
-      element("div", {}, element("span", { className: "muted", textContent: name }), element("b", { textContent: text }));
+      element(
+        "div",
+        {},
+        element("span", { className: "muted", textContent: name }),
+        element("b", { textContent: text }),
+      );
     if (progress !== null)
       numbers.replaceChildren(
         value("iteration", `${grouped(progress.iteration)} / ${grouped(progress.iterations)}`),
@@ -62,7 +73,9 @@ export function liveSection(viewer: Viewer): HTMLElement {
     if (now - drawn < 200 && !training.over) return;
     drawn = now;
     const pairs = (name: "loss" | "psnr") =>
-      history.filter((point) => point[name] !== null).map((point) => [point.iteration, point[name]!] as const);
+      history
+        .filter((point) => point[name] !== null)
+        .map((point) => [point.iteration, point[name]!] as const);
     drawChart(loss, { name: "loss", points: pairs("loss"), logarithmic: true });
     drawChart(psnr, { name: "PSNR, dB", points: pairs("psnr"), logarithmic: false });
   };

@@ -47,7 +47,10 @@ export function buildPage(viewer: Viewer, body: HTMLElement, view: HTMLElement):
   );
   const full = button("Full screen", () => void toggleFullScreen(body), { icon: "full", iconOnly: true });
   full.classList.add("wide-only");
-  const share = button("Copy a link to this view", () => void copyLink(viewer), { icon: "share", iconOnly: true });
+  const share = button("Copy a link to this view", () => void copyLink(viewer), {
+    icon: "share",
+    iconOnly: true,
+  });
   const top = element(
     "nav",
     { className: "card top", attributes: { "aria-label": "Page" } },
@@ -67,7 +70,12 @@ export function buildPage(viewer: Viewer, body: HTMLElement, view: HTMLElement):
     body.classList.add("embedded");
     panel.hidden = true;
     const href = () => `${location.pathname}#${viewer.hash}`;
-    const link = element("a", { className: "embed-link", textContent: "recon", target: "_blank", rel: "noopener" });
+    const link = element("a", {
+      className: "embed-link",
+      textContent: "recon",
+      target: "_blank",
+      rel: "noopener",
+    });
     link.addEventListener("pointerenter", () => (link.href = href()));
     link.addEventListener("focus", () => (link.href = href()));
     link.href = location.pathname;
@@ -113,7 +121,12 @@ function bottom(viewer: Viewer): HTMLElement {
 
 function stats(viewer: Viewer): HTMLElement {
   const line = element("div");
-  const root = element("footer", { className: "stats" }, line, element("div", { textContent: viewer.stage.gpuName }));
+  const root = element(
+    "footer",
+    { className: "stats" },
+    line,
+    element("div", { textContent: viewer.stage.gpuName }),
+  );
   let last = 0;
   viewer.on("drawn", () => {
     if (performance.now() - last < 250) return;
@@ -154,7 +167,12 @@ function toast(viewer: Viewer): HTMLElement {
 function loading(viewer: Viewer): HTMLElement {
   const text = element("span");
   const bar = element("progress", { max: 1, attributes: { "aria-label": "Loading" } });
-  const root = element("div", { className: "card loading", hidden: true, attributes: { role: "status" } }, text, bar);
+  const root = element(
+    "div",
+    { className: "card loading", hidden: true, attributes: { role: "status" } },
+    text,
+    bar,
+  );
   viewer.on("loading", () => {
     root.hidden = viewer.loading === null;
     if (viewer.loading === null) return;

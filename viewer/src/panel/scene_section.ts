@@ -52,8 +52,11 @@ export function qualitySection(viewer: Viewer): HTMLElement {
     ] as const,
     (value) => viewer.change({ degree: Number(value) }),
   );
-  const ratio = slider("Pixel ratio", { min: 0.25, max: 2, step: 0.25 }, (value) => `${value}×`, (pixelRatio) =>
-    viewer.change({ pixelRatio }),
+  const ratio = slider(
+    "Pixel ratio",
+    { min: 0.25, max: 2, step: 0.25 },
+    (value) => `${value}×`,
+    (pixelRatio) => viewer.change({ pixelRatio }),
   );
   const budget = slider(
     "Splats drawn",
@@ -61,8 +64,11 @@ export function qualitySection(viewer: Viewer): HTMLElement {
     (step) => (BUDGETS[step] === Infinity ? "all" : grouped(BUDGETS[step])),
     (step) => viewer.change({ budget: BUDGETS[step] }),
   );
-  const fov = slider("Field of view", { min: 10, max: 110, step: 1 }, (value) => `${Math.round(value)}°`, (value) =>
-    viewer.eye.setFov((value * Math.PI) / 180),
+  const fov = slider(
+    "Field of view",
+    { min: 10, max: 110, step: 1 },
+    (value) => `${Math.round(value)}°`,
+    (value) => viewer.eye.setFov((value * Math.PI) / 180),
   );
   const root = section(
     "Quality and lens",

@@ -21,13 +21,29 @@ export function measureSection(viewer: Viewer): HTMLElement {
     viewer.wake();
   });
   const result = element("p", { className: "measure-result", attributes: { role: "status" } });
-  const length = element("input", { type: "number", min: "0", step: "any", attributes: { "aria-label": "Real length" } });
-  const unit = element("input", { type: "text", value: "m", maxLength: 8, className: "unit", attributes: { "aria-label": "Unit" } });
+  const length = element("input", {
+    type: "number",
+    min: "0",
+    step: "any",
+    attributes: { "aria-label": "Real length" },
+  });
+  const unit = element("input", {
+    type: "text",
+    value: "m",
+    maxLength: 8,
+    className: "unit",
+    attributes: { "aria-label": "Unit" },
+  });
   const set = button("Set scale", () => {
     measure.setLength(length.valueAsNumber, unit.value.trim() || "units");
     viewer.emit("tools");
   });
-  const calibrate = row(element("span", { className: "muted", textContent: "This is really" }), length, unit, set);
+  const calibrate = row(
+    element("span", { className: "muted", textContent: "This is really" }),
+    length,
+    unit,
+    set,
+  );
   const root = section("Measure", false, row(start, clear), result, calibrate);
   const update = () => {
     start.setAttribute("aria-pressed", String(viewer.tool === "measure"));
@@ -53,7 +69,12 @@ export function cropSection(viewer: Viewer): HTMLElement {
   // Edges and shifts are relative to the box that the scene suggests.
   const sizes = ["Width", "Height", "Depth"].map((label) => factorSlider(label));
   const shifts = ["Left – right", "Down – up", "Back – front"].map((label) => shiftSlider(label));
-  const turn = slider("Turn", { min: -90, max: 90, step: 1 }, (value) => `${value}°`, () => apply(true));
+  const turn = slider(
+    "Turn",
+    { min: -90, max: 90, step: 1 },
+    (value) => `${value}°`,
+    () => apply(true),
+  );
   const save = button("Save cropped .ply", () => void saveCropped(viewer, "ply"));
   const saveSpz = button("Save cropped .spz", () => void saveCropped(viewer, "spz"));
   const body = element(
@@ -67,18 +88,28 @@ export function cropSection(viewer: Viewer): HTMLElement {
 
   function factorSlider(label: string) {
     let value = 0;
-    const made = slider(label, { min: -4, max: 2, step: 0.05 }, (x) => `${(2 ** x).toFixed(2)}×`, (x) => {
-      value = x;
-      apply(true);
-    });
+    const made = slider(
+      label,
+      { min: -4, max: 2, step: 0.05 },
+      (x) => `${(2 ** x).toFixed(2)}×`,
+      (x) => {
+        value = x;
+        apply(true);
+      },
+    );
     return { ...made, value: () => 2 ** value, reset: () => ((value = 0), made.show(0)) };
   }
   function shiftSlider(label: string) {
     let value = 0;
-    const made = slider(label, { min: -2, max: 2, step: 0.02 }, (x) => x.toFixed(2), (x) => {
-      value = x;
-      apply(true);
-    });
+    const made = slider(
+      label,
+      { min: -2, max: 2, step: 0.02 },
+      (x) => x.toFixed(2),
+      (x) => {
+        value = x;
+        apply(true);
+      },
+    );
     return { ...made, value: () => value, reset: () => ((value = 0), made.show(0)) };
   }
   function apply(on: boolean): void {
@@ -86,7 +117,9 @@ export function cropSection(viewer: Viewer): HTMLElement {
     const half = new THREE.Vector3(start.half.x * w, start.half.y * h, start.half.z * d);
     const upright = new THREE.Quaternion().setFromUnitVectors(new THREE.Vector3(0, 1, 0), viewer.eye.up);
     const [x, y, z] = shifts.map(({ value }) => value());
-    const shift = new THREE.Vector3(x * start.half.x, y * start.half.y, z * start.half.z).applyQuaternion(upright);
+    const shift = new THREE.Vector3(x * start.half.x, y * start.half.y, z * start.half.z).applyQuaternion(
+      upright,
+    );
     const degrees = turn.root.querySelector("input")!.valueAsNumber;
     crop.set({ center: start.center.clone().add(shift), half, turn: (degrees * Math.PI) / 180 }, on);
     viewer.emit("tools");
@@ -138,7 +171,13 @@ export function pathSection(viewer: Viewer): HTMLElement {
   });
   const command = element("code", { className: "command" });
   const save = button("Save path .json", () => {
-    const settings = { width: width.value(), height: height.value(), fps: fps.value(), seconds: seconds.value(), loop };
+    const settings = {
+      width: width.value(),
+      height: height.value(),
+      fps: fps.value(),
+      seconds: seconds.value(),
+      loop,
+    };
     const text = pathFile(viewer.path, settings);
     download("camera-path.json", new Blob([text], { type: "application/json" }));
     command.hidden = false;
@@ -203,7 +242,14 @@ export function screenshotSection(viewer: Viewer): HTMLElement {
   );
   clear.show(false);
   withLayers.show(false);
-  return section("Screenshot", false, row(width.root, height.root, same), clear.root, withLayers.root, row(take));
+  return section(
+    "Screenshot",
+    false,
+    row(width.root, height.root, same),
+    clear.root,
+    withLayers.root,
+    row(take),
+  );
 }
 
 /** Render the view at a size and save it. */

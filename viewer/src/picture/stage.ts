@@ -59,14 +59,21 @@ export class Stage {
   constructor(readonly canvas: HTMLCanvasElement) {
     // Colours are sRGB values that pass through unchanged, as in the rasterizer.
     THREE.ColorManagement.enabled = false;
-    this.renderer = new THREE.WebGLRenderer({ canvas, alpha: true, antialias: false, stencil: false, depth: false });
+    this.renderer = new THREE.WebGLRenderer({
+      canvas,
+      alpha: true,
+      antialias: false,
+      stencil: false,
+      depth: false,
+    });
     this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace;
     this.renderer.autoClear = false;
     this.gl = this.renderer.getContext() as Gl;
     const { gl } = this;
     if (!gl.getExtension("EXT_color_buffer_float") && !gl.getExtension("EXT_color_buffer_half_float"))
       throw new Error("this browser's WebGL cannot draw into float pictures, which splats need");
-    this.floatBlend = gl.getExtension("EXT_color_buffer_float") !== null && gl.getExtension("EXT_float_blend") !== null;
+    this.floatBlend =
+      gl.getExtension("EXT_color_buffer_float") !== null && gl.getExtension("EXT_float_blend") !== null;
     this.turbo = rampTexture(gl, TURBO);
     this.splats = new WebGlSplats(gl, rampTexture(gl, VIRIDIS));
     this.shown = new Target(this.renderer);
@@ -109,7 +116,12 @@ export class Stage {
     output.resize(width, height, gl.RGBA8);
     const hasSplats = look.splats && this.splats.count > 0;
     const sorted = hasSplats ? this.splats.orderNow(camera) : null;
-    this.compose(target, camera, sorted ? { ...look, depthRange: sorted.depthRange } : look, output.framebuffer);
+    this.compose(
+      target,
+      camera,
+      sorted ? { ...look, depthRange: sorted.depthRange } : look,
+      output.framebuffer,
+    );
     gl.bindFramebuffer(gl.FRAMEBUFFER, output.framebuffer);
     const data = new Uint8ClampedArray(4 * width * height);
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(data.buffer));
@@ -162,7 +174,9 @@ export class Stage {
     raycaster.params.Points.threshold = 0.01 * this.sceneScale;
     const ndc = new THREE.Vector3((2 * u) / camera.width - 1, 1 - (2 * v) / camera.height, 0.5);
     const origin = new THREE.Vector3().setFromMatrixPosition(this.camera.matrixWorld);
-    const direction = ndc.applyMatrix4(this.camera.projectionMatrixInverse).applyMatrix4(this.camera.matrixWorld);
+    const direction = ndc
+      .applyMatrix4(this.camera.projectionMatrixInverse)
+      .applyMatrix4(this.camera.matrixWorld);
     raycaster.set(origin, direction.sub(origin).normalize());
     const hits = raycaster
       .intersectObjects(this.scene.children, true)
@@ -201,7 +215,9 @@ export class Stage {
     gl.colorMask(true, true, true, true);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    const clipDepth = layers ? ([(far + near) / (far - near), (-2 * far * near) / (far - near)] as const) : null;
+    const clipDepth = layers
+      ? ([(far + near) / (far - near), (-2 * far * near) / (far - near)] as const)
+      : null;
     if (look.splats) this.splats.render(camera, { mode, degree: look.degree, crop: look.crop, clipDepth });
 
     gl.bindFramebuffer(gl.FRAMEBUFFER, output);
@@ -223,7 +239,11 @@ export class Stage {
     gl.uniform1i(uniform("shown"), shown);
     gl.uniform1i(uniform("has_layers"), layers ? 1 : 0);
     gl.uniform2f(uniform("depth_range"), ...look.depthRange);
-    gl.uniform4f(uniform("background"), ...(look.background ?? ([0, 0, 0] as const)), look.background === null ? 0 : 1);
+    gl.uniform4f(
+      uniform("background"),
+      ...(look.background ?? ([0, 0, 0] as const)),
+      look.background === null ? 0 : 1,
+    );
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     gl.bindVertexArray(null);
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);

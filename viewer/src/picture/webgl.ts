@@ -18,7 +18,9 @@ export function linkProgram(gl: Gl, vertex: string, fragment: string): WebGLProg
   gl.linkProgram(program);
   if (!gl.getProgramParameter(program, gl.LINK_STATUS)) {
     const logs = (gl.getAttachedShaders(program) ?? []).map((shader) => gl.getShaderInfoLog(shader));
-    throw new Error(`the graphics driver refused a shader: ${[gl.getProgramInfoLog(program), ...logs].join(" ")}`);
+    throw new Error(
+      `the graphics driver refused a shader: ${[gl.getProgramInfoLog(program), ...logs].join(" ")}`,
+    );
   }
   return program;
 }

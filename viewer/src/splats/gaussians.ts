@@ -52,8 +52,7 @@ export function selectGaussians(gaussians: Gaussians, rows: ArrayLike<number>): 
     const w = width[name];
     const from = gaussians[name];
     const to = out[name];
-    for (let i = 0; i < rows.length; i++)
-      for (let k = 0; k < w; k++) to[i * w + k] = from[rows[i] * w + k];
+    for (let i = 0; i < rows.length; i++) for (let k = 0; k < w; k++) to[i * w + k] = from[rows[i] * w + k];
   }
   return out;
 }

@@ -9,8 +9,7 @@ export interface DecodeRequest {
 }
 
 export type DecodeReply =
-  | { readonly gaussians: Gaussians; readonly milliseconds: number }
-  | { readonly error: string };
+  { readonly gaussians: Gaussians; readonly milliseconds: number } | { readonly error: string };
 
 /** No file of the size that is read takes so long; a worker that does is given up. */
 const PATIENCE = 120_000;

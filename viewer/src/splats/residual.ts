@@ -94,7 +94,9 @@ export class SplatState {
         );
       for (const name of ATTRIBUTES)
         if (change[name] !== undefined && change[name].length !== change.rows * width[name])
-          throw new RangeError(`${name} of ${change.rows} rows should have ${change.rows * width[name]} numbers`);
+          throw new RangeError(
+            `${name} of ${change.rows} rows should have ${change.rows * width[name]} numbers`,
+          );
     }
     let last = -1;
     for (const row of removed ?? []) {
@@ -103,7 +105,9 @@ export class SplatState {
       last = row;
     }
     if (births !== undefined && births.coefficients !== this.store.coefficients)
-      throw new RangeError(`births have ${births.coefficients} harmonics, the others ${this.store.coefficients}`);
+      throw new RangeError(
+        `births have ${births.coefficients} harmonics, the others ${this.store.coefficients}`,
+      );
   }
 
   private remove(removed: Uint32Array): void {

@@ -33,7 +33,13 @@ self.onmessage = ({ data }: MessageEvent<SortRequest>) => {
     const sorted = sorter.sort(data.axis);
     const order = sorted.order.slice();
     const milliseconds = performance.now() - start;
-    const reply: SortReply = { ticket: data.ticket, version, order, depthRange: sorted.depthRange, milliseconds };
+    const reply: SortReply = {
+      ticket: data.ticket,
+      version,
+      order,
+      depthRange: sorted.depthRange,
+      milliseconds,
+    };
     self.postMessage(reply, { transfer: [order.buffer] });
   }
 };

@@ -58,7 +58,10 @@ export class WebGlSplats implements SplatObject {
   private order: Uint32Array<ArrayBuffer> = new Uint32Array(0);
   private readonly requested = new Map<number, PinholeCamera>();
 
-  constructor(private readonly gl: Gl, confidenceRamp: WebGLTexture) {
+  constructor(
+    private readonly gl: Gl,
+    confidenceRamp: WebGLTexture,
+  ) {
     this.program = linkProgram(gl, SPLAT_VERTEX, SPLAT_FRAGMENT);
     this.uniform = uniforms(gl, this.program);
     this.textures = new SplatTextures(gl);
@@ -106,7 +109,9 @@ export class WebGlSplats implements SplatObject {
 
   setKeyframe(gaussians: Gaussians, confidence: Float32Array | null = null): void {
     if (gaussians.count > this.textures.limit)
-      throw new RangeError(`this graphics card holds ${this.textures.limit} Gaussians, not ${gaussians.count}`);
+      throw new RangeError(
+        `this graphics card holds ${this.textures.limit} Gaussians, not ${gaussians.count}`,
+      );
     this.state = new SplatState(gaussians);
     this.confidence = confidence;
     this.changed({ first: 0, rows: gaussians.count });

@@ -53,7 +53,10 @@ export class CropBox {
 }
 
 /** Rows of the Gaussians whose centres lie in the box. */
-export function rowsWithin({ means, count }: Gaussians, boxFromWorld: readonly number[]): Uint32Array<ArrayBuffer> {
+export function rowsWithin(
+  { means, count }: Gaussians,
+  boxFromWorld: readonly number[],
+): Uint32Array<ArrayBuffer> {
   const m = boxFromWorld;
   const rows = new Uint32Array(count);
   let used = 0;

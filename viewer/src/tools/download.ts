@@ -18,7 +18,8 @@ export function png({ data, width, height }: Pixels): Promise<Blob> {
   canvas.getContext("2d")!.putImageData(new ImageData(data, width, height), 0, 0);
   return new Promise((resolve, reject) =>
     canvas.toBlob(
-      (blob) => (blob === null ? reject(new Error("the browser cannot make a picture that large")) : resolve(blob)),
+      (blob) =>
+        blob === null ? reject(new Error("the browser cannot make a picture that large")) : resolve(blob),
       "image/png",
     ),
   );

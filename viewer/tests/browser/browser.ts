@@ -26,18 +26,23 @@ const FLAGS = [
 
 /** The browser to test with: $CHROMIUM, or the system's. */
 export const CHROMIUM =
-  process.env["CHROMIUM"] ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+  process.env["CHROMIUM"] ??
+  ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 /** Have Python make the cases into a temporary folder; $RECON_PYTHON or python3 must import recon. */
 export function makeCases(): { folder: string; remove: () => void } {
   const given = process.env["RECON_VIEWER_CASES"];
   if (given !== undefined) return { folder: given, remove: () => undefined };
   const folder = mkdtempSync(join(tmpdir(), "recon-viewer-"));
-  execFileSync(process.env["RECON_PYTHON"] ?? "python3", [resolve(ROOT, "viewer/tests/make_cases.py"), folder], {
-    cwd: ROOT,
-    env: { ...process.env, PYTHONPATH: ROOT, OMP_NUM_THREADS: "1" },
-    stdio: ["ignore", "inherit", "inherit"],
-  });
+  execFileSync(
+    process.env["RECON_PYTHON"] ?? "python3",
+    [resolve(ROOT, "viewer/tests/make_cases.py"), folder],
+    {
+      cwd: ROOT,
+      env: { ...process.env, PYTHONPATH: ROOT, OMP_NUM_THREADS: "1" },
+      stdio: ["ignore", "inherit", "inherit"],
+    },
+  );
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
@@ -106,7 +111,7 @@ export async function open(
 
 /** Wait until something holds in the page; Playwright's own waitForFunction needs eval, which the page's policy forbids. */
 export async function until(page: Page, holds: () => boolean, seconds = 30): Promise<void> {
-  for (const end = Date.now() + 1000 * seconds; ; ) {
+  for (const end = Date.now() + 1000 * seconds; ;) {
     if (await page.evaluate(holds)) return;
     if (Date.now() > end) throw new Error(`the page did not get there within ${seconds} s: ${String(holds)}`);
     await new Promise((resolve) => setTimeout(resolve, 50));

@@ -18,9 +18,15 @@ const BAR = 2;
 
 describe.skipIf(CHROMIUM === undefined)("the page draws what the rasterizer draws", () => {
   const cases = makeCases();
-  const { width, height, cases: list } = JSON.parse(
-    readFileSync(join(cases.folder, "cases.json"), "utf8"),
-  ) as { width: number; height: number; cases: Case[] };
+  const {
+    width,
+    height,
+    cases: list,
+  } = JSON.parse(readFileSync(join(cases.folder, "cases.json"), "utf8")) as {
+    width: number;
+    height: number;
+    cases: Case[];
+  };
   let browser: Browser;
   beforeAll(async () => {
     browser = await launch();

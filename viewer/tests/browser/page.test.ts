@@ -19,7 +19,8 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     cases.remove();
   });
   const small = { width: 320, height: 240 };
-  const look = (options: Parameters<typeof open>[2] = small) => open(browser, join(cases.folder, "look"), options);
+  const look = (options: Parameters<typeof open>[2] = small) =>
+    open(browser, join(cases.folder, "look"), options);
   const state = ({ page }: Opened) => page.evaluate(() => window.__recon.state);
   const settle = ({ page }: Opened) => page.evaluate(() => window.__recon.settle());
   const pixels = async (opened: Opened) => {
@@ -29,7 +30,13 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
 
   test("loads a run, shows it from its first camera, and keeps to the content security policy", async () => {
     const opened = await look();
-    expect(await state(opened)).toMatchObject({ gaussians: 4500, drawn: 4500, cameras: 6, standingAt: "c0", degree: 1 });
+    expect(await state(opened)).toMatchObject({
+      gaussians: 4500,
+      drawn: 4500,
+      cameras: 6,
+      standingAt: "c0",
+      degree: 1,
+    });
     expect(await opened.page.title()).toContain("still life");
     expect(colors(await pixels(opened))).toBeGreaterThan(200);
     expect(opened.errors).toEqual([]);
@@ -71,7 +78,10 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     const opened = await look({ ...small, context: { hasTouch: true } });
     const session = await opened.page.context().newCDPSession(opened.page);
     const touch = (type: "touchStart" | "touchMove" | "touchEnd", ...points: [number, number][]) =>
-      session.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+      session.send("Input.dispatchTouchEvent", {
+        type,
+        touchPoints: points.map(([x, y], id) => ({ x, y, id })),
+      });
     const camera = () => opened.page.evaluate(() => window.__recon.camera!.worldToCamera);
     const start = await camera();
     await touch("touchStart", [150, 120]);
@@ -128,7 +138,9 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(await handle.getAttribute("aria-valuenow")).toBe("0");
     await handle.press("End");
     const picture = page.locator(".compare-picture");
-    expect(await picture.evaluate((element) => getComputedStyle(element).clipPath)).toMatch(/inset\(0(px|%)?/);
+    expect(await picture.evaluate((element) => getComputedStyle(element).clipPath)).toMatch(
+      /inset\(0(px|%)?/,
+    );
     await opened.screenshot("compare-slider");
     await page.keyboard.press("o");
     await until(page, () => window.__recon.state.compare === "overlay");
@@ -150,7 +162,15 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
   test("shows every mode, and each differs", async () => {
     const opened = await look();
     const pictures = new Map<string, number[]>();
-    for (const mode of ["color", "depth", "normal", "alpha", "centers", "ellipsoids", "confidence"] as const) {
+    for (const mode of [
+      "color",
+      "depth",
+      "normal",
+      "alpha",
+      "centers",
+      "ellipsoids",
+      "confidence",
+    ] as const) {
       await opened.page.keyboard.press(String(pictures.size + 1));
       expect((await state(opened)).mode).toBe(mode);
       pictures.set(mode, await pixels(opened));
@@ -274,7 +294,13 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await page.keyboard.press("x");
     await until(page, () => window.__recon.state.exact === "shown");
     const request = server.pictures.at(-1)!;
-    expect(request).toMatchObject({ width: 320, height: 240, mode: "color", transparent: false, sh_degree: 1 });
+    expect(request).toMatchObject({
+      width: 320,
+      height: 240,
+      mode: "color",
+      transparent: false,
+      sh_degree: 1,
+    });
     expect(request["world_to_camera"]).toHaveLength(16);
     expect(await page.locator(".exact-picture").isVisible()).toBe(true);
     await page.mouse.wheel(0, 100);
@@ -342,7 +368,9 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect((await state(opened)).gaussians).toBe(4500);
     expect(opened.page.url()).not.toContain("secret");
     await opened.close();
-    await expect(look({ ...small, path: "#token=wrong", mock: { token: "secret" } })).rejects.toThrow(/wants a token/);
+    await expect(look({ ...small, path: "#token=wrong", mock: { token: "secret" } })).rejects.toThrow(
+      /wants a token/,
+    );
   });
 
   test("opens a dropped file, and says what is wrong with a damaged one", async () => {

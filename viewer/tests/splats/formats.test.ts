@@ -43,7 +43,10 @@ describe("ply", () => {
     const doubles = new Uint8Array(3 * (1 + 14 * 8));
     const view = new DataView(doubles.buffer);
     rows.forEach((row, i) => row.slice(1).forEach((x, k) => view.setFloat64(i * 113 + 1 + 8 * k, x)));
-    for (const content of [ply(header("ascii", "float"), text), ply(header("binary_big_endian", "double"), doubles)]) {
+    for (const content of [
+      ply(header("ascii", "float"), text),
+      ply(header("binary_big_endian", "double"), doubles),
+    ]) {
       const read = decodePly(content, "a.ply");
       for (const name of ATTRIBUTES) expect(sameWords(read[name], gaussians[name])).toBe(true);
     }
@@ -63,7 +66,10 @@ describe("ply", () => {
       [ply([...start, "element vertex 1", "property constructor x", ...properties]), /not understood/],
       [ply([...start, "element vertex 1", ...properties, "property float f_rest_0"]), /has 1 f_rest/],
       [ply([...start, "element vertex 1", "property int packed_position"]), /compressed .ply/],
-      [ply([...start, "element vertex 1", "property list uchar int faces", ...properties]), /lists of varying/],
+      [
+        ply([...start, "element vertex 1", "property list uchar int faces", ...properties]),
+        /lists of varying/,
+      ],
       [ply([...start, "element vertex 1", ...properties], new Uint8Array(56).fill(255)), /NaN or infinite/],
     ];
     for (const [content, sentence] of cases) {
@@ -77,7 +83,8 @@ describe("spz", () => {
   test.each([1, 4, 9, 16])("keeps what its bytes can hold, %i harmonics", async (coefficients) => {
     const gaussians = randomGaussians(700, coefficients);
     const once = await decodeSpz(await encodeSpz(gaussians), "a.spz");
-    const gap = (a: Float32Array, b: Float32Array) => a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i])), 0);
+    const gap = (a: Float32Array, b: Float32Array) =>
+      a.reduce((most, x, i) => Math.max(most, Math.abs(x - b[i])), 0);
     expect(gap(once.means, gaussians.means)).toBeLessThan(2 ** -19);
     expect(gap(once.logScales, gaussians.logScales)).toBeLessThanOrEqual(1 / 32 + 1e-6);
     expect(gap(once.sh, gaussians.sh)).toBeLessThan(0.07);
@@ -108,7 +115,9 @@ describe("spz", () => {
     await expect(decodeSpz(good.subarray(0, good.length - 20), "a.spz")).rejects.toThrow(FormatError);
     await expect(decodeSpz(new Uint8Array(40), "a.spz")).rejects.toThrow(/neither a gzip nor an NGSP/);
     await expect(decodeSpz(await gzip(header(9e6)), "a.spz")).rejects.toThrow(/files of at most/);
-    await expect(decodeSpz(await gzip(header(8e6)), "a.spz")).rejects.toThrow(/more than its \d+ bytes can hold/);
+    await expect(decodeSpz(await gzip(header(8e6)), "a.spz")).rejects.toThrow(
+      /more than its \d+ bytes can hold/,
+    );
     await expect(decodeSpz(await gzip(header(10, 9)), "a.spz")).rejects.toThrow(/version 9/);
     await expect(decodeSpz(await gzip(header(10)), "a.spz")).rejects.toThrow(/expected, 16 found/);
     await expect(decodeSpz(header(10, 4), "a.spz")).rejects.toThrow(/table of 0 streams/);

@@ -5,7 +5,10 @@ import { inflateZstd } from "../../src/splats/formats/zstd";
 import { random } from "./scenes";
 import vectors from "./zstd_vectors.json";
 
-const streams = vectors.map(({ stream, ...rest }) => ({ ...rest, stream: new Uint8Array(Buffer.from(stream, "base64")) }));
+const streams = vectors.map(({ stream, ...rest }) => ({
+  ...rest,
+  stream: new Uint8Array(Buffer.from(stream, "base64")),
+}));
 
 test.each(streams)("$name", ({ stream, size, sha256 }) => {
   const data = inflateZstd(stream, size);

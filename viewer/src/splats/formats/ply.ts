@@ -97,7 +97,10 @@ export function parsePlyHeader(content: Uint8Array, source: string): PlyHeader {
     );
   let byteOrder: ByteOrder | null = null;
   const elements: PlyElement[] = [];
-  for (const line of start.slice(0, end.index).split(/\r\n|\n|\r/).slice(1)) {
+  for (const line of start
+    .slice(0, end.index)
+    .split(/\r\n|\n|\r/)
+    .slice(1)) {
     const words = line.trim().split(/\s+/);
     if (words[0] === "" || words[0] === "comment" || words[0] === "obj_info") continue;
     if (words[0] === "format" && words.length === 3 && isByteOrder(words[1])) byteOrder = words[1];
@@ -106,7 +109,11 @@ export function parsePlyHeader(content: Uint8Array, source: string): PlyHeader {
         ...{ name: words[1], count: Number(words[2]), properties: new Map() },
         ...{ hasLists: false, recordSize: 0 },
       });
-    else if (words[0] !== "property" || !elements.length || !addProperty(elements[elements.length - 1], words))
+    else if (
+      words[0] !== "property" ||
+      !elements.length ||
+      !addProperty(elements[elements.length - 1], words)
+    )
       throw new FormatError(
         `${source} has a header line that is not understood: '${line.trim().slice(0, 80)}'`,
       );
@@ -190,8 +197,7 @@ function columnsOf(gaussians: Gaussians): Column[] {
   for (let i = 0; i < 3; i++) add(`f_dc_${i}`, sh, i, 3 * k);
   // Files hold all red coefficients, then green, then blue.
   for (let channel = 0; channel < 3; channel++)
-    for (let j = 1; j < k; j++)
-      add(`f_rest_${channel * (k - 1) + j - 1}`, sh, 3 * j + channel, 3 * k);
+    for (let j = 1; j < k; j++) add(`f_rest_${channel * (k - 1) + j - 1}`, sh, 3 * j + channel, 3 * k);
   add("opacity", opacityLogits, 0, 1);
   for (let i = 0; i < 3; i++) add(`scale_${i}`, logScales, i, 3);
   for (let i = 0; i < 4; i++) add(`rot_${i}`, quaternions, i, 4);
@@ -225,8 +231,7 @@ function checkProperties(vertex: PlyElement, source: string): number {
     throw new FormatError(
       `${source} holds points or a mesh, not Gaussians: it has no opacity, scale_0 and rot_0`,
     );
-  if (missing.length)
-    throw new FormatError(`${source} lacks the vertex properties ${missing.join(", ")}`);
+  if (missing.length) throw new FormatError(`${source} lacks the vertex properties ${missing.join(", ")}`);
   for (const name of needed)
     if (!/^(float|double)/.test(present.get(name)!.type))
       throw new FormatError(`${source} stores ${name} as whole numbers; Gaussians need float or double`);

@@ -83,9 +83,7 @@ function parseHeader(bytes: Uint8Array, versions: number[], source: string, file
   if (degree > 3)
     throw new FormatError(`${source} has harmonics of degree ${degree}; degrees 0 to 3 are read`);
   if (fractionalBits > MAX_FRACTIONAL_BITS)
-    throw new FormatError(
-      `${source} is damaged: positions cannot have ${fractionalBits} fractional bits`,
-    );
+    throw new FormatError(`${source} is damaged: positions cannot have ${fractionalBits} fractional bits`);
   checkCount(source, count);
   const rotation = version === 2 ? 3 : 4;
   const sizes = [9, 1, 3, 3, rotation, 3 * ((degree + 1) ** 2 - 1)].map((width) => width * count);
@@ -206,9 +204,7 @@ function pack(gaussians: Gaussians, fractionalBits: number): Uint8Array<ArrayBuf
       const fixed = roundHalfEven(means[3 * i + k] * (k === 0 ? 1 : -1) * unit);
       positions.set([fixed & 255, (fixed >> 8) & 255, (fixed >> 16) & 255], 9 * i + 3 * k);
       scales[3 * i + k] = clampByte(roundHalfEven(Math.fround(16 * Math.fround(logScales[3 * i + k] + 10))));
-      colors[3 * i + k] = clampByte(
-        roundHalfEven(255 * (COLOR_SCALE * sh[3 * coefficients * i + k] + 0.5)),
-      );
+      colors[3 * i + k] = clampByte(roundHalfEven(255 * (COLOR_SCALE * sh[3 * coefficients * i + k] + 0.5)));
     }
     opacities[i] = byteOpacity(opacityLogits[i]);
     const [w, x, y, z] = quaternions.subarray(4 * i, 4 * i + 4);
@@ -228,7 +224,8 @@ function pack(gaussians: Gaussians, fractionalBits: number): Uint8Array<ArrayBuf
 function chooseFractionalBits(means: Float32Array): number {
   let extent = 0;
   for (const value of means) extent = Math.max(extent, Math.abs(value));
-  for (let bits = MAX_FRACTIONAL_BITS; bits >= 0; bits--) if (extent * 2 ** bits <= LARGEST_FIXED) return bits;
+  for (let bits = MAX_FRACTIONAL_BITS; bits >= 0; bits--)
+    if (extent * 2 ** bits <= LARGEST_FIXED) return bits;
   throw new FormatError(
     `nothing was written: a Gaussian lies ${extent.toPrecision(3)} units out, and .spz ends at ${LARGEST_FIXED}; ` +
       "write .ply, or crop far Gaussians away",

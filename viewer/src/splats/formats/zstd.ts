@@ -14,7 +14,7 @@ const SKIPPABLE_MAGIC = 0x184d2a50;
 export function inflateZstd(stream: Uint8Array, size: number): Uint8Array | null {
   try {
     const output = new Output(size);
-    for (let at = 0; at < stream.length; ) at = readFrame(stream, at, output);
+    for (let at = 0; at < stream.length;) at = readFrame(stream, at, output);
     return output.length === size ? output.bytes.subarray(0, size) : null;
   } catch (error) {
     if (error instanceof Corrupt) return null;
@@ -98,7 +98,7 @@ function readFrame(stream: Uint8Array, start: number, output: Output): number {
     offsetCodes: null,
     matchLengths: null,
   };
-  for (let last = false; !last; ) {
+  for (let last = false; !last;) {
     demand(stream.length - at >= 3);
     const header = littleEndian(stream, at, 3);
     const blockSize = header >> 3;
@@ -187,7 +187,8 @@ function runSequences(
     demand(offset >= 1 && offset <= output.length - state.start);
     output.reserve(matchLength);
     const { bytes } = output;
-    for (let to = output.length, from = to - offset, stop = to + matchLength; to < stop; ) bytes[to++] = bytes[from++];
+    for (let to = output.length, from = to - offset, stop = to + matchLength; to < stop;)
+      bytes[to++] = bytes[from++];
     output.length += matchLength;
   }
   demand(bits.position === 0);
@@ -259,7 +260,13 @@ function readLiterals(
     for (let i = 0; i < 4; i++) {
       const to = i < 3 ? from + littleEndian(stream, at + 2 * i, 2) : next;
       demand(to <= next);
-      decodeHuffman(stream, from, to, state.huffman, literals.subarray(i * part, i < 3 ? (i + 1) * part : size));
+      decodeHuffman(
+        stream,
+        from,
+        to,
+        state.huffman,
+        literals.subarray(i * part, i < 3 ? (i + 1) * part : size),
+      );
       from = to;
     }
   }
@@ -284,7 +291,8 @@ function readHuffman(stream: Uint8Array, start: number, end: number): { table: H
     count = header - 127;
     const bytes = (count + 1) >> 1;
     demand(end - at >= bytes);
-    for (let i = 0; i < count; i++) weights[i] = i & 1 ? stream[at + (i >> 1)] & 15 : stream[at + (i >> 1)] >> 4;
+    for (let i = 0; i < count; i++)
+      weights[i] = i & 1 ? stream[at + (i >> 1)] & 15 : stream[at + (i >> 1)] >> 4;
     at += bytes;
   } else {
     demand(header > 0 && end - at >= header);
@@ -330,7 +338,13 @@ function decodeWeights(bits: BackwardBits, table: FseTable, weights: Uint8Array)
   throw new Corrupt();
 }
 
-function decodeHuffman(stream: Uint8Array, start: number, end: number, table: HuffmanTable, out: Uint8Array): void {
+function decodeHuffman(
+  stream: Uint8Array,
+  start: number,
+  end: number,
+  table: HuffmanTable,
+  out: Uint8Array,
+): void {
   const { log, symbols, bits: lengths } = table;
   const bits = new BackwardBits(stream, start, end);
   let left = bits.position;
@@ -368,7 +382,12 @@ function readTable(
   if (mode === 0) return { table: kind.standard, next: at };
   if (mode === 1) {
     demand(at < end && stream[at] <= kind.maxSymbol);
-    const table = { log: 0, symbols: stream.slice(at, at + 1), bits: new Uint8Array(1), bases: new Uint16Array(1) };
+    const table = {
+      log: 0,
+      symbols: stream.slice(at, at + 1),
+      bits: new Uint8Array(1),
+      bases: new Uint16Array(1),
+    };
     return { table, next: at + 1 };
   }
   if (mode === 2) return readDistribution(stream, at, end, kind.maxLog, kind.maxSymbol);
@@ -411,7 +430,7 @@ function readDistribution(
     const count = value - 1;
     remaining -= Math.abs(count);
     counts.push(count);
-    for (let repeat = count === 0 ? 3 : 0; repeat === 3; ) {
+    for (let repeat = count === 0 ? 3 : 0; repeat === 3;) {
       repeat = peek(2);
       bit += 2;
       demand(bit <= 8 * (end - start));
@@ -510,24 +529,18 @@ const MATCH_BASES = [
 const LITERAL_LENGTHS: TableKind = {
   maxLog: 9,
   maxSymbol: 35,
-  standard: buildTable(
-    6,
-    [
-      ...[4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1],
-      ...[-1, -1, -1, -1],
-    ],
-  ),
+  standard: buildTable(6, [
+    ...[4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1],
+    ...[-1, -1, -1, -1],
+  ]),
 };
 const MATCH_LENGTHS: TableKind = {
   maxLog: 9,
   maxSymbol: 52,
-  standard: buildTable(
-    6,
-    [
-      ...[1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
-      ...[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1],
-    ],
-  ),
+  standard: buildTable(6, [
+    ...[1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
+    ...[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1],
+  ]),
 };
 const OFFSETS: TableKind = {
   maxLog: 8,
