@@ -60,6 +60,7 @@ class Dropout(Protocol):
     def factors(
         self,
         gaussians: OptimizedGaussians,
+        view: str,
         camera_center: Tensor,
         progress: float,
         generator: torch.Generator,
@@ -73,7 +74,7 @@ class Dropout(Protocol):
 class Rule(Protocol):
     """Something done to the Gaussians after a step: density control, opacity decay."""
 
-    needs_screen_gradients: bool
+    def needs_screen_gradients(self, progress: float) -> bool: ...
 
     def after_step(self, trainer: Trainer, step: Step) -> None: ...
 
@@ -216,11 +217,11 @@ class Trainer:
         opacities = gaussians.opacities
         if self.dropout is not None:
             center = -pose[:3, :3].detach().T @ pose[:3, 3].detach()
-            factors = self.dropout.factors(self.gaussians, center, self.progress, self.generator)
+            factors = self.dropout.factors(self.gaussians, view.name, center, self.progress, self.generator)
             if factors is not None:
                 opacities = (opacities * factors).clamp(max=1.0)
         screen_offsets = None
-        if any(rule.needs_screen_gradients for rule in self.rules):
+        if any(rule.needs_screen_gradients(self.progress) for rule in self.rules):
             screen_offsets = torch.zeros(len(gaussians), 2, device=gaussians.means.device, requires_grad=True)
         outputs = dict.fromkeys(name for term in self.terms for name in term.outputs if _applies(name, view))
         rendering = ops.rasterize(

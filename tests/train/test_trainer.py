@@ -73,6 +73,31 @@ def psnr(gaussians: Gaussians, view) -> float:
     return float(-10 * torch.log10((picture - torch.as_tensor(view.image)).square().mean()))
 
 
+def test_view_space_gradients_are_made_only_while_something_can_grow(textured_scene):
+    trainer = make_trainer(textured_scene, iterations=60)
+    view = trainer.sampler.photos[0]
+    assert trainer.render(view)[1] is not None
+    trainer.iteration = 30  # DensitySettings.stop is half of the training
+    assert trainer.render(view)[1] is None
+
+
+def test_dropout_keeps_a_views_weights_for_a_while_and_in_its_state(textured_scene):
+    def weights(dropout, view):
+        return dropout._drop_weights(trainer.gaussians, view, torch.zeros(3))
+
+    trainer = make_trainer(textured_scene)
+    dropout, resumed = trainer.dropout, GuidedDropout(DropoutSettings())
+    first = weights(dropout, "a")
+    with torch.no_grad():
+        trainer.gaussians.leaves["means"] += torch.tensor([0.0, 0.0, 5.0]) * torch.rand(len(first), 1)
+    assert torch.equal(weights(dropout, "a"), first)
+    assert not torch.equal(weights(dropout, "b"), first)
+    resumed.load_state(dropout.state())
+    assert torch.equal(weights(resumed, "a"), first)
+    trainer.gaussians.steps += GuidedDropout.KEEP_WEIGHTS
+    assert not torch.equal(weights(dropout, "a"), first)
+
+
 def test_training_learns_the_held_out_view(textured_scene):
     trainer = make_trainer(textured_scene, iterations=120)
     view = textured_scene.scene.test_views[0]
