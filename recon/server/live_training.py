@@ -7,7 +7,6 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from recon.methods.observer import Observer
@@ -159,11 +158,4 @@ class LiveTraining(Observer):
 
 def _copy(trainer: Trainer) -> Gaussians:
     """Return the Gaussians as they are now, on the CPU, in memory of their own."""
-    leaves = trainer.gaussians.leaves
-    with torch.no_grad():
-        sh = torch.cat([leaves["sh_constant"], leaves["sh_rest"]], dim=1)
-        copies = {
-            name: leaves[name].detach().to("cpu", copy=True)
-            for name in ("means", "log_scales", "quaternions", "opacity_logits")
-        }
-        return Gaussians(**copies, sh=sh.to("cpu"))
+    return trainer.gaussians.gaussians.detach().map(lambda tensor: tensor.to("cpu", copy=True))
