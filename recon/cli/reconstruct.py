@@ -29,6 +29,9 @@ def reconstruct(
     set: tuple[str, ...] = (),
     resume: bool = False,
     overwrite: bool = False,
+    view: bool = False,
+    port: int = 0,
+    browser: bool = True,
 ) -> None:
     """Reconstruct a 3D scene from a few photos.
 
@@ -57,30 +60,38 @@ def reconstruct(
         set: settings of the method, such as train.iterations=500; config.yaml of a run lists them all.
         resume: continue a run that was interrupted.
         overwrite: replace an existing run folder.
+        view: watch in the browser, and go on showing the result until Ctrl-C.
+        port: where the viewer listens; 0 takes any port that is free.
+        browser: open the viewer in the default browser.
     """
     from recon.methods.options import ReconstructOptions
-    from recon.methods.pipeline import reconstruct as run
 
-    run(
-        ReconstructOptions(
-            photos=photos,
-            output=output,
-            method=method,
-            preset=preset,
-            poses=poses,
-            focal_mm=focal_mm,
-            protocol=protocol,
-            split=split,
-            views=views,
-            max_size=max_size,
-            scene=scene,
-            track=track,
-            part=part,
-            frame=frame,
-            device=device,
-            seed=seed,
-            settings=set,
-            resume=resume,
-            overwrite=overwrite,
-        )
+    options = ReconstructOptions(
+        photos=photos,
+        output=output,
+        method=method,
+        preset=preset,
+        poses=poses,
+        focal_mm=focal_mm,
+        protocol=protocol,
+        split=split,
+        views=views,
+        max_size=max_size,
+        scene=scene,
+        track=track,
+        part=part,
+        frame=frame,
+        device=device,
+        seed=seed,
+        settings=set,
+        resume=resume,
+        overwrite=overwrite,
     )
+    if view:
+        from recon.server.view import ViewOptions, reconstruct_and_view
+
+        reconstruct_and_view(options, ViewOptions(port=port, browser=browser))
+    else:
+        from recon.methods.pipeline import reconstruct as run
+
+        run(options)

@@ -48,6 +48,7 @@ def write_transforms(path: Path, scene: Scene, *, pictures: bool = False) -> Non
         "camera_model": "PINHOLE",
         "scene": scene.name,
         "poses": scene.poses,
+        **({} if scene.background is None else {"background": list(scene.background)}),
         "frames": frames,
         "train_filenames": [listed[name] for name in scene.train],
         "test_filenames": [listed[name] for name in scene.test],
@@ -87,6 +88,7 @@ def read_cameras(path: Path) -> Scene:
         match_names(content.get("train_filenames") or names, names),
         match_names(content.get("test_filenames") or [], names),
         poses=status,
+        background=_background(path, content.get("background")),
         points=read_points(path.parent / POINTS_FILE)
         if content.get("ply_file_path") == POINTS_FILE
         else None,
@@ -133,6 +135,16 @@ def write_colmap(folder: Path, scene: Scene, *, text: bool = False, pictures: bo
 def picture_name(name: str) -> str:
     """Return the name under which a view's picture is written: always PNG, never two views under one name."""
     return name if name.lower().endswith(".png") else f"{name}.png"
+
+
+def _background(path: Path, stated: Any) -> tuple[float, float, float] | None:
+    if stated is None:
+        return None
+    numbers = isinstance(stated, list) and len(stated) == 3 and all(type(v) in (int, float) for v in stated)
+    if not numbers or not all(0 <= value <= 1 for value in stated):
+        raise ReconError(f"{path}: background must be three numbers from 0 to 1, not {str(stated)[:60]}")
+    red, green, blue = map(float, stated)
+    return red, green, blue
 
 
 def _frame(camera: Camera) -> dict[str, Any]:

@@ -16,30 +16,38 @@ from recon import __version__
 from recon.config import config_hash, from_plain, to_plain
 from recon.errors import ReconError
 from recon.evaluation import describe_machine, write_report
+from recon.methods.observer import Observer
 from recon.methods.open_inputs import open_inputs
 from recon.methods.options import METHODS, ReconstructOptions, RunSettings, refuse_changes, resolve
 from recon.methods.progress import shown_steps
-from recon.methods.results import measure, write_cameras, write_stereo_pictures
+from recon.methods.results import measure, write_cameras, write_stereo_results
 from recon.methods.run_training import train
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.run_folder import Phases, RunFolder
+from recon.scene import Scene
 from recon.splats.formats import read_splats, write_splats
 
 
-def reconstruct(options: ReconstructOptions) -> RunFolder:
+def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -> RunFolder:
     """Reconstruct a scene from photos and measure it on the held-out ones.
+
+    Args:
+        observer: is told how it goes, and may watch and end the training.
 
     Raises:
         ReconError: for any problem with the photos, their poses, the settings or the output folder.
     """
+    observer = observer or Observer()
     run, settings = _open_run(options)
     if options.resume and run.metrics_file.exists():
         say(f"{run.path} is finished already; its report is {run.report_file}")
+        observer.finished(run)
         return run
     phases = Phases(run)
     device = torch.device(settings.device)
 
     phases.start()
+    observer.phase("poses")
     scene = open_inputs(settings, run)
     if len(scene.train) < 2:
         raise ReconError(
@@ -54,6 +62,8 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
         run.log("note", text=note)
         say(note)
     say(f"{len(scene.train)} input views, {len(scene.test)} held out; poses {scene.poses}")
+    observer.opened(run, scene)
+    observer.phase("stereo")
 
     with shown_steps("stereo depth") as show:
         inputs = stereo_inputs(
@@ -66,19 +76,27 @@ def reconstruct(options: ReconstructOptions) -> RunFolder:
     phases.end("stereo")
     found = 0 if inputs.points is None else len(inputs.points)
     say(f"stereo found {found} points in {phases.seconds['stereo']:.1f} s")
+    observer.stereo(inputs)
+    observer.phase("train")
 
     trainer = method_module(settings.method).compose(inputs, settings.method_config, settings.seed, device)
+    observer.training(trainer)
     train(trainer, run, settings, resume=options.resume)
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
     write_splats(run.splat_file, gaussians)
     phases.end("train", seconds=trainer.seconds)
 
-    write_stereo_pictures(run, inputs)
+    observer.phase("evaluate")
+    stopped = {"stopped_early": True} if trainer.stopped_early else {}
+    if stopped:
+        scene = _with_stop_warning(scene, settings, trainer.iteration)
+    write_stereo_results(run, inputs)
     measured = measure(run, scene, gaussians)
     phases.end("evaluate")
-    run.write_metrics({**_facts(settings, phases, trainer.iteration, len(gaussians)), **measured})
+    run.write_metrics({**_facts(settings, phases, trainer.iteration, len(gaussians)), **stopped, **measured})
     write_report(run.path)
     say(f"report: {run.report_file}")
+    observer.finished(run)
     return run
 
 
@@ -93,7 +111,10 @@ def evaluate(path: Path) -> RunFolder:
     if not run.splat_file.exists():
         raise ReconError(f"{path} has no splat.ply: the run did not finish; continue it with --resume")
     facts = run.read_metrics() if run.metrics_file.exists() else _known_facts(settings)
-    run.write_metrics({**facts, **measure(run, open_inputs(settings, run), read_splats(run.splat_file))})
+    scene = open_inputs(settings, run)
+    if facts.get("stopped_early"):
+        scene = _with_stop_warning(scene, settings, facts.get("iterations", 0))
+    run.write_metrics({**facts, **measure(run, scene, read_splats(run.splat_file))})
     write_report(run.path)
     say(f"report: {run.report_file}")
     return run
@@ -126,6 +147,12 @@ def method_module(name: str):
     if name not in METHODS:
         raise ReconError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
     return import_module(METHODS[name][0])
+
+
+def _with_stop_warning(scene: Scene, settings: RunSettings, iterations: int) -> Scene:
+    """Say to the reader of the report that a person ended the training."""
+    planned = settings.method_config.train.iterations
+    return scene.with_warnings(f"The training was stopped early, after {iterations} of {planned} iterations.")
 
 
 def _facts(settings: RunSettings, phases: Phases, iterations: int, gaussians: int) -> dict:

@@ -10,10 +10,13 @@ from recon.datasets import write_transforms
 from recon.evaluation import Rendered, evaluate_views, load_metric_networks
 from recon.evaluation.pictures import PictureKind, picture_path
 from recon.export.pictures import write_confidence, write_depth, write_image
+from recon.export.points import write_points
 from recon.methods.inputs import Inputs
 from recon.run_folder import RunFolder
 from recon.scene import Camera, Scene, View
 from recon.splats import Gaussians
+from recon.splats.confidence import coverage_confidence
+from recon.splats.confidence_file import write_confidence_file
 from recon.splats.render import render
 
 
@@ -22,15 +25,17 @@ def write_cameras(run: RunFolder, scene: Scene) -> None:
     write_transforms(run.cameras_file, scene)
 
 
-def write_stereo_pictures(run: RunFolder, inputs: Inputs) -> None:
-    """Write the depth and the confidence that stereo found for every input."""
+def write_stereo_results(run: RunFolder, inputs: Inputs) -> None:
+    """Write the depth and the confidence that stereo found for every input, and its points."""
     for view, depth in zip(inputs.views, inputs.depths, strict=True):
         write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)
         write_confidence(picture_path(run.path, "depth", view.name, "_confidence"), depth.confidence)
+    if inputs.points is not None:
+        write_points(run.stereo_points_file, inputs.points.positions, inputs.points.colors)
 
 
 def measure(run: RunFolder, scene: Scene, gaussians: Gaussians) -> dict[str, Any]:
-    """Render all views, write the pictures, and return what metrics.json says of them and of the scene."""
+    """Render all views, write pictures and confidence, and return what metrics.json says of them and of the scene."""
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
 
@@ -52,6 +57,8 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians) -> dict[str, Any
     test = evaluate_views(shown, draw, lpips=networks, on_view=write_test)
     write_train = writer("renders/train", "truth/train")
     train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=write_train)
+    cameras = [view.camera for view in scene.train_views]
+    write_confidence_file(run.confidence_file, coverage_confidence(gaussians, cameras))
     return {
         "poses": scene.poses,
         "train": list(scene.train),

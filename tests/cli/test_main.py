@@ -20,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_help_loads_nothing_heavy():
     """Time varies with the machine; what must not be imported does not."""
-    heavy = ("torch", "cv2", "pycolmap", "scipy", "matplotlib", "mitsuba", "numpy")
+    heavy = ("torch", "cv2", "pycolmap", "scipy", "matplotlib", "mitsuba", "numpy", "starlette", "uvicorn")
     code = (
         "import sys\nfrom recon.cli.main import main\n"
         "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
@@ -33,7 +33,9 @@ def test_help_loads_nothing_heavy():
     assert time.perf_counter() - started < 20
 
 
-@pytest.mark.parametrize("command", ["reconstruct", "evaluate", "export", "synth", "models", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["reconstruct", "evaluate", "view", "export", "synth", "models", "doctor"]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])

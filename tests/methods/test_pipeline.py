@@ -49,7 +49,8 @@ def finished(capture, tmp_path_factory):
 
 
 def test_a_run_folder_holds_everything_that_was_promised(finished):
-    for name in ("config.yaml", "cameras.json", "splat.ply", "metrics.json", "log.jsonl", "report.html"):
+    names = ("config.yaml", "cameras.json", "splat.ply", "metrics.json", "log.jsonl", "report.html")
+    for name in (*names, "confidence.safetensors", "stereo_points.ply"):
         assert (finished.path / name).is_file(), name
     for folder in ("renders/train", "renders/test", "truth/test", "depth", "checkpoints"):
         assert any((finished.path / folder).iterdir()), folder
@@ -140,6 +141,34 @@ def test_a_killed_run_resumes_to_the_same_splat(capture, tmp_path, monkeypatch, 
     whole, resumed = read_splats(finished.splat_file), read_splats(run.splat_file)
     for name, tensor in whole.tensors().items():
         assert (tensor == resumed.tensors()[name]).all(), name
+
+
+def test_an_observer_is_told_every_step_and_sees_held_out_photos_only_at_the_end(capture, tmp_path):
+    from recon.methods.observer import Observer
+
+    told = []
+
+    class Listener(Observer):
+        def phase(self, name):
+            told.append(name)
+
+        def opened(self, run, scene):
+            told.append(f"{len(scene.train)} views")
+
+        def stereo(self, inputs):
+            told.append("points" if len(inputs.points) else "no points")
+
+        def training(self, trainer):
+            told.append(f"trainer at {trainer.iteration}")
+
+        def finished(self, run):
+            told.append("metrics" if run.metrics_file.exists() else "no metrics")
+
+    settings = (*FAST, "train.iterations=3")
+    run = reconstruct(options(capture, tmp_path / "run", settings=settings), Listener())
+    expected = ["poses", "5 views", "stereo", "points", "train", "trainer at 0", "evaluate", "metrics"]
+    assert told == expected
+    assert "stopped_early" not in run.read_metrics()
 
 
 def test_plain_splatting_from_random_gaussians_runs_too(capture, tmp_path):

@@ -121,6 +121,39 @@ def test_the_same_seed_gives_the_same_result_and_another_does_not(textured_scene
     assert len(results[0]) != len(results[2]) or not torch.equal(results[0].means, results[2].means)
 
 
+class StopAt:
+    """A control that ends the training at an iteration, and counts how often it was asked."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+        self.asked = 0
+
+    def after_step(self, trainer, loss, step) -> bool:
+        self.asked += 1
+        return trainer.iteration < self.iteration
+
+
+def test_a_control_ends_the_training_cleanly(textured_scene, tmp_path):
+    records = []
+    trainer = make_trainer(
+        textured_scene, control=StopAt(13), callbacks=[lambda _, record: records.append(record)]
+    )
+    trainer.save_checkpoint = lambda current: save_checkpoint(current, tmp_path, "settings")
+    trainer.run()
+    assert trainer.stopped_early and trainer.iteration == trainer.control.asked == 13
+    assert [record.iteration for record in records] == [10, 13], "the last iteration is reported"
+    resumed = make_trainer(textured_scene)
+    assert load_checkpoint(resumed, tmp_path, "settings") and resumed.iteration == 13
+
+
+def test_a_control_changes_nothing_while_it_lets_the_training_go_on(textured_scene):
+    alone, watched = make_trainer(textured_scene, 20), make_trainer(textured_scene, 20, control=StopAt(20))
+    alone.run()
+    watched.run()
+    assert not watched.stopped_early, "the last iteration was done anyway"
+    assert torch.equal(alone.gaussians.gaussians.means, watched.gaussians.gaussians.means)
+
+
 @pytest.mark.parametrize("interrupted_at", [20, 40])
 def test_a_resumed_run_continues_bit_exactly(textured_scene, tmp_path, interrupted_at):
     whole = make_trainer(textured_scene)

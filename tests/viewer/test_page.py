@@ -1,0 +1,37 @@
+"""The viewer's own tests: TypeScript, the committed page, and the page in headless Chromium."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def npm(viewer: Path, *arguments: str) -> None:
+    environment = {**os.environ, "RECON_PYTHON": sys.executable, "CI": "1"}
+    command = ["npm", "run", "--silent", *arguments]
+    done = subprocess.run(command, cwd=viewer, capture_output=True, text=True, env=environment, timeout=1500)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
+
+
+def test_the_sources_are_typed_and_formatted(viewer: Path) -> None:
+    npm(viewer, "lint")
+
+
+def test_the_committed_page_is_what_the_sources_give(viewer: Path) -> None:
+    npm(viewer, "check-build")
+
+
+def test_units(viewer: Path) -> None:
+    npm(viewer, "test")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+def test_the_page_in_chromium(viewer: Path) -> None:
+    """Needs Chromium; screenshots are left in viewer/tests/artefacts."""
+    if "CHROMIUM" not in os.environ and shutil.which("chromium") is None:
+        pytest.skip("needs Chromium")
+    npm(viewer, "test:browser")
