@@ -102,7 +102,7 @@ function mutate(seed: Uint8Array, next: () => number): Uint8Array<ArrayBuffer> {
     else if (kind === 3) content = content.slice(0, at);
     else if (kind === 4) {
       const piece = content.slice(at, at + 1 + below(40));
-      content = Uint8Array.of(...content.subarray(0, at), ...piece, ...content.subarray(at));
+      content = new Uint8Array(Buffer.concat([content.subarray(0, at), piece, content.subarray(at)]));
     } else if (kind === 5) content.fill(below(256), at, at + below(24));
     else {
       // A digit of a text header.

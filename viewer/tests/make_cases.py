@@ -197,7 +197,7 @@ def splat_entry(path: Path, file_format: str, gaussians: Gaussians) -> dict:
 
 
 def write_look(folder: Path) -> None:
-    """Write the scene for everything that is looked at: photos (slightly brighter than the splats), layers, confidence."""
+    """Write the scene for everything that is looked at: photos, slightly brighter than the splats; layers."""
     files = folder / "files"
     files.mkdir(parents=True, exist_ok=True)
     gaussians = still_life(4500)
