@@ -45,9 +45,11 @@ def test_every_command_has_help(command, capsys):
 
 OPTIONS = {
     "reconstruct": "--output -o --method --preset --poses --focal-mm --protocol --split --views --max-size --scene "
-    "--track --part --frame --device --seed --set --resume --overwrite",
+    "--track --part --frame --device --seed --set --resume --overwrite "
+    "--view --port --browser",
     "evaluate": "",
-    "export": "--to --output -o",
+    "view": "--port --host --token --browser",
+    "export": "--to --output -o --camera-path",
     "synth": "--output -o --quality --size --seed --frames --format --depth --masks --colmap --overwrite",
     "models": "",
     "doctor": "",
