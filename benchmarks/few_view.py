@@ -26,6 +26,7 @@ from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import method_module
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.splats.render import render
+from recon.train import Trainer
 
 SCENES = {
     "fern": {"folder": "llff/fern", "protocol": "llff"},
@@ -113,18 +114,19 @@ def main() -> None:
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
 
 
-def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
-    method, assignments = RUNGS[rung]
+def compose_rung(inputs, rung: str, preset: str, assignments: list[str], seed: int) -> Trainer:
+    """Return the trainer of a rung, not yet run."""
+    method, own = RUNGS[rung]
     resolved = resolve(
-        ReconstructOptions(
-            photos=Path("."), output=Path("."), method=method, preset=arguments.preset, device="cpu"
-        )
+        ReconstructOptions(photos=Path("."), output=Path("."), method=method, preset=preset, device="cpu")
     )
     config_class = type(resolved.method_config)
-    plain = merged(to_plain(resolved.method_config), parse_overrides([*assignments, *arguments.set]))
-    trainer = method_module(method).compose(
-        inputs, from_plain(config_class, plain), seed, torch.device("cpu")
-    )
+    plain = merged(to_plain(resolved.method_config), parse_overrides([*own, *assignments]))
+    return method_module(method).compose(inputs, from_plain(config_class, plain), seed, torch.device("cpu"))
+
+
+def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
+    trainer = compose_rung(inputs, rung, arguments.preset, arguments.set, seed)
     start = trainer.gaussians.gaussians.detach().map(torch.clone)
     started = time.perf_counter()
     trainer.run()

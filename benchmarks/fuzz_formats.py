@@ -5,7 +5,7 @@
 Every input is a valid file that was damaged: bits flipped, numbers replaced, pieces cut out, doubled or swapped, text
 of headers edited; compressed files are also damaged inside and compressed again, since otherwise their checksums would
 catch nearly everything. A reader passes when it returns finite Gaussians or raises ReconError with a sentence, within
-a second, and never holds more than five bytes per byte it was given (for .spz: per byte the file unpacks to) plus a
+a second, and never holds more than four bytes per byte it was given (for .spz: per byte the file unpacks to) plus a
 megabyte.
 """
 
@@ -31,8 +31,8 @@ from recon.splats import Gaussians
 from recon.splats.formats import decode_ply, decode_splat, decode_spz, write_ply, write_splat, write_spz
 
 MAX_SECONDS = 1.0
-BYTES_PER_BYTE = 5.0
-"""Peak of all that is alive at once; no single array exceeds four times its input."""
+BYTES_PER_BYTE = 4.0
+"""Peak of all that is alive at once."""
 SLACK = 1 << 20
 
 DECODERS: dict[str, Callable[[bytes, str], Gaussians]] = {

@@ -3,20 +3,23 @@
     python benchmarks/rasterizer.py [--cases 20000x400x300 ...] [--runs 30] [--threads 2] [--twin] [--json FILE]
 
 Scenes: see rasterizer_scene.py; loss = sum(image * upstream), gradients of means, quaternions, scales, opacities and
-colours. Times are medians of wall time over `--runs` runs after three warm-up runs; use a quiet machine.
+colours. Times are medians of wall time over `--runs` runs after three warm-up runs; use a quiet machine. Every row is
+made in a process of its own; its memory is the peak of the resident set from before the first run, with torch loaded
+and the scene made, to the last.
 
 The bound is what the machine needs for the scene's own work at its measured peaks, whichever implementation runs:
 
-    bound = lanes * 118 / P  +  N * (14 000 / P + 500 / B)
+    bound = lanes * 118 / P  +  N * (14 000 / P + 500 / B)  +  pixels * 44 / B
 
 * P: fused multiply-add peak of `--threads` threads, flop/s; B: copy bandwidth, bytes/s (read plus written). Both are
-  measured in the same run.
+  the best of several measurements made between the runs of the same row, in the same process.
 * lanes: pixels that rows of eight evaluate inside the Gaussians' bounds {alpha >= 1/255}, counted from the projected
   scene. One lane takes 30 flop forward and 75 backward; at three vector instructions a cycle that is
   29.5 cycles for eight lanes on a core that does 32 flop a cycle, or 118 flop-equivalents a lane.
 * N: projection, depth sort, binning, the sum of the pairs' gradients and the chain rule take 440 core cycles per
   Gaussian (14 000 flop-equivalents at 32 flop a cycle), and move about 500 bytes: 14 floats of parameters read twice,
   as many of gradients written, a 64-byte record written and read, and about 2.4 tile pairs of 12 to 64 bytes.
+* pixels: the forward writes colour and alpha (16 bytes), the backward reads them and the upstream gradient (28).
 
 The bar is measured / bound <= 2.1.
 """
@@ -26,10 +29,12 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import re
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -40,6 +45,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from gsplat_torch import gsplat_torch_render
 from rasterizer_scene import BenchmarkScene, benchmark_scene
 
 import recon
@@ -50,6 +56,10 @@ CASES = ("20000x400x300", "20000x800x600", "100000x400x300", "100000x800x600")
 FLOP_PER_LANE = 118
 FLOP_PER_GAUSSIAN = 14_000
 BYTES_PER_GAUSSIAN = 500
+BYTES_PER_PIXEL = 44
+BACKENDS = ("recon", "recon cuda", "gsplat cuda", "gsplat torch", "torch twin")
+SLOW = {"gsplat torch": 5, "torch twin": 3}
+"""Backends that take seconds a run, and how often they are run at most."""
 
 
 def main() -> None:
@@ -60,50 +70,39 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--twin", action="store_true", help="time the torch twin too (seconds per run)")
+    parser.add_argument("--gsplat", action="store_true", help="time gsplat's torch path too, where installed")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=BACKENDS, help="measure one row here instead of in child processes")
     arguments = parser.parse_args()
+    if arguments.only:
+        row = measure_row(arguments.only, arguments.cases[0], arguments.runs, arguments.threads)
+        arguments.json.write_text(json.dumps(row))
+        return
     ops.set_threads(arguments.threads)
-    torch.set_num_threads(arguments.threads)
-
-    peak, bandwidth = fma_peak(arguments.threads), copy_bandwidth()
     print(
         f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC, recon {recon.__version__}, torch {torch.__version__}"
     )
     print(f"{processor()}, {arguments.threads} threads, {ops.device_info().instruction_set}")
-    print(f"measured: {peak / 1e9:.1f} GFLOP/s fused multiply-add, {bandwidth / 1e9:.1f} GB/s copy")
     print("command:", " ".join(["python", *sys.argv]))
-    print(f"\n{'case':>16} {'backend':>12} {'forward':>9} {'f + b':>9} {'bound':>8} {'/ bound':>8} {'ratio':>7} "
-          f"{'pairs/s':>9} {'memory':>8}")  # fmt: skip
+    print(f"\n{'case':>16} {'backend':>12} {'forward':>9} {'f + b':>9} {'bound':>8} {'/ bound':>8} {'ratio':>8} "
+          f"{'pairs/s':>9} {'memory':>8} {'peak':>9} {'copy':>8}")  # fmt: skip
     rows = []
     for name in arguments.cases:
-        count, size = name.split("x", 1)
-        scene = benchmark_scene(int(count), size)
-        lanes, pairs = workload(scene)
-        bound = 1e3 * (
-            lanes * FLOP_PER_LANE / peak
-            + int(count) * (FLOP_PER_GAUSSIAN / peak + BYTES_PER_GAUSSIAN / bandwidth)
-        )
         own = None
-        for backend, (step, runs) in backends(scene, arguments).items():
-            forward, both = measure(step, runs)
+        for backend in wanted_backends(arguments):
+            row = row_of_child(backend, name, arguments)
+            if row is None:
+                print(f"{name:>16} {backend:>12} not available here")
+                continue
+            both = row["forward_backward_ms"]
             own = own or both
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(f"{name:>16} {backend:>12} {forward:7.2f}ms {both:7.2f}ms {bound:6.2f}ms {both / bound:8.2f} "
-                  f"{both / own:6.1f}x {pairs / both * 1e3:9.2e} {memory:6.0f}MB")  # fmt: skip
-            rows.append(
-                {
-                    "backend": backend,
-                    "n": int(count),
-                    "size": size,
-                    "forward_ms": forward,
-                    "forward_backward_ms": both,
-                    "peak_memory_mb": memory,
-                    "bound_ms": bound,
-                    "runs": runs,
-                }
-            )
+            print(f"{name:>16} {backend:>12} {row['forward_ms']:7.2f}ms {both:7.2f}ms {row['bound_ms']:6.2f}ms "
+                  f"{both / row['bound_ms']:8.2f} {both / own:7.1f}x {row['pairs'] / both * 1e3:9.2e} "
+                  f"{row['peak_memory_mb']:6.0f}MB {row['fma_gflops']:5.0f}GF/s "
+                  f"{row['copy_gbs']:4.0f}GB/s")  # fmt: skip
+            rows.append(row)
     print(
-        "\nratio: time over recon's; pairs/s: Gaussian-pixel pairs with alpha >= 1/255; memory: of the process so far"
+        "\nratio: time over recon's; pairs/s: Gaussian-pixel pairs with alpha >= 1/255; memory: the backend's own"
     )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
@@ -112,18 +111,105 @@ def main() -> None:
 Step = Callable[[], tuple[float, float]]
 
 
-def backends(scene: BenchmarkScene, arguments: argparse.Namespace) -> dict[str, tuple[Step, int]]:
-    """Return, by name, a function that runs one step and how often to run it."""
-    found: dict[str, tuple[Step, int]] = {
-        "recon": (rasterizer_step(scene, ops.rasterize, "cpu"), arguments.runs)
-    }
+def wanted_backends(arguments: argparse.Namespace) -> list[str]:
+    wanted = ["recon"]
     if torch.cuda.is_available() and ops.device_info().cuda:
-        found["recon cuda"] = (rasterizer_step(scene, ops.rasterize, "cuda"), arguments.runs)
-        if (gsplat := gsplat_step(scene)) is not None:
-            found["gsplat cuda"] = (gsplat, arguments.runs)
-    if arguments.twin:
-        found["torch twin"] = (rasterizer_step(scene, twin, "cpu"), 3)
-    return found
+        wanted += ["recon cuda", "gsplat cuda"]
+    return wanted + ["gsplat torch"] * arguments.gsplat + ["torch twin"] * arguments.twin
+
+
+def row_of_child(backend: str, case: str, arguments: argparse.Namespace) -> dict | None:
+    """Measure one row in a process of its own, so that no backend meets the memory of another."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "row.json"
+        command = [sys.executable, __file__, "--only", backend, "--cases", case, "--json", str(result),
+                   "--runs", str(arguments.runs), "--threads", str(arguments.threads)]  # fmt: skip
+        subprocess.run(command, check=True)
+        return json.loads(result.read_text())
+
+
+def measure_row(backend: str, case: str, runs: int, threads: int) -> dict | None:
+    """Return the row of one backend and case; None where the backend is not installed."""
+    ops.set_threads(threads)
+    torch.set_num_threads(threads)
+    count, size = case.split("x", 1)
+    scene = benchmark_scene(int(count), size)
+    lanes, pairs = workload(scene)
+    copy_bandwidth()
+    memory = OwnMemory()
+    step = make_step(backend, scene)
+    if step is None:
+        return None
+    runs = min(runs, SLOW.get(backend, runs))
+    for _ in range(min(3, runs)):
+        step()
+    times, peaks = [], []
+    for run in range(runs):
+        if run % 5 == 0:
+            peaks.append(fma_peak())
+        times.append(step())
+    memory_mb = memory.peak_mb()
+    peak, bandwidth = max(peaks), copy_bandwidth()
+    bound = (
+        lanes * FLOP_PER_LANE / peak
+        + int(count) * (FLOP_PER_GAUSSIAN / peak + BYTES_PER_GAUSSIAN / bandwidth)
+        + scene.width * scene.height * BYTES_PER_PIXEL / bandwidth
+    )
+    forward, both = zip(*times, strict=True)
+    return {
+        "backend": backend,
+        "n": int(count),
+        "size": size,
+        "forward_ms": statistics.median(forward),
+        "forward_backward_ms": statistics.median(both),
+        "peak_memory_mb": memory_mb,
+        "bound_ms": 1e3 * bound,
+        "runs": runs,
+        "pairs": pairs,
+        "fma_gflops": peak / 1e9,
+        "copy_gbs": bandwidth / 1e9,
+    }
+
+
+class OwnMemory:
+    """How far the resident set rises above where it is now; on a GPU, torch's own peak."""
+
+    def __init__(self) -> None:
+        self._resettable = False
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
+            self._resettable = True
+        except OSError:
+            pass
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+        self._start = self._resident("VmRSS" if self._resettable else "VmHWM")
+
+    def _resident(self, field: str) -> float:
+        try:
+            found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        except OSError:
+            found = None
+        return int(found[1]) / 1024 if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def peak_mb(self) -> float:
+        if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+            return torch.cuda.max_memory_allocated() / 2**20
+        return self._resident("VmHWM") - self._start
+
+
+def make_step(backend: str, scene: BenchmarkScene) -> Step | None:
+    """Return a function that runs one step of the backend; None where it is not installed."""
+    if backend == "recon":
+        return rasterizer_step(scene, ops.rasterize, "cpu")
+    if backend == "recon cuda":
+        return rasterizer_step(scene, ops.rasterize, "cuda")
+    if backend == "gsplat cuda":
+        return gsplat_step(scene)
+    if backend == "torch twin":
+        return rasterizer_step(scene, twin, "cpu")
+    found = gsplat_torch_render(scene)
+    return None if found is None else timed_step(found[0], scene.upstream, found[1])
 
 
 def rasterizer_step(scene: BenchmarkScene, function: Callable, device: str) -> Step:
@@ -143,7 +229,7 @@ def rasterizer_step(scene: BenchmarkScene, function: Callable, device: str) -> S
 
 
 def gsplat_step(scene: BenchmarkScene) -> Step | None:
-    """gsplat's CUDA rasterization where it is installed (it has no CPU path)."""
+    """gsplat's CUDA rasterization, where it is installed."""
     try:
         from gsplat import rasterization
     except ImportError:
@@ -181,14 +267,6 @@ def timed_step(
     return step
 
 
-def measure(step: Step, runs: int) -> tuple[float, float]:
-    """Return the median forward and forward+backward times, ms."""
-    for _ in range(min(3, runs)):
-        step()
-    forward, both = zip(*(step() for _ in range(runs)), strict=True)
-    return statistics.median(forward), statistics.median(both)
-
-
 def workload(scene: BenchmarkScene) -> tuple[int, int]:
     """Count what the scene asks for: lanes in rows of eight, and Gaussian-pixel pairs that are drawn.
 
@@ -222,10 +300,10 @@ def workload(scene: BenchmarkScene) -> tuple[int, int]:
     return lanes, int((area * inside).sum())
 
 
-def fma_peak(threads: int) -> float:
-    """Measured fused multiply-add peak, flop/s: the best of several runs of independent register chains."""
+def fma_peak() -> float:
+    """Measured fused multiply-add peak of the kernels' threads, flop/s: the best of several runs of register chains."""
     core = recon.ops.native.core()
-    return max(core.fma_flops_per_second(threads) for _ in range(5))
+    return max(core.fma_flops_per_second() for _ in range(3))
 
 
 def copy_bandwidth() -> float:

@@ -108,7 +108,7 @@ def score(cloud: PointCloud, view: View) -> list[float]:
     return scores if view.mask is not None else [*scores[:3], np.nan, np.nan, np.nan]
 
 
-def psnr(error: Float[ndarray, N]) -> float:
+def psnr(error: Float[ndarray, " N"]) -> float:
     return float(-10 * np.log10(error.mean())) if len(error) else np.nan
 
 

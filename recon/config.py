@@ -19,6 +19,8 @@ T = TypeVar("T")
 def from_plain(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
     """Build a (nested) dataclass from plain data; fields that are absent keep their defaults.
 
+    The defaults of a nested dataclass are those that the outer one states for it, not those of its own class.
+
     Raises:
         ReconError: for a name that is not a setting, or a value of the wrong kind.
     """
@@ -30,8 +32,17 @@ def from_plain(cls: type[T], data: Mapping[str, Any], where: str = "config") -> 
     for name, value in data.items():
         if name not in fields:
             raise ReconError(f"{where}: there is no setting {name!r}; there are {', '.join(sorted(fields))}")
+        stated = _default(fields[name])
+        if dataclasses.is_dataclass(stated) and isinstance(value, Mapping):
+            value = merged(to_plain(stated), value)
         values[name] = _convert(hints[name], value, f"{where}.{name}")
     return cls(**values)
+
+
+def _default(field: dataclasses.Field) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def to_plain(config: Any) -> Any:
@@ -128,6 +139,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return dict(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if hint is float and isinstance(value, str):
+        try:
+            return float(value)  # YAML 1.1 reads 1e-3 as text
+        except ValueError:
+            pass
     if hint is Path and isinstance(value, str):
         return Path(value)
     if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):

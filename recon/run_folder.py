@@ -32,6 +32,18 @@ class RunFolder:
         return self.path / "splat.ply"
 
     @property
+    def confidence_file(self) -> Path:
+        return self.path / "confidence.safetensors"
+
+    @property
+    def stereo_points_file(self) -> Path:
+        return self.path / "stereo_points.ply"
+
+    @property
+    def mesh_file(self) -> Path:
+        return self.path / "mesh.glb"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.json"
 

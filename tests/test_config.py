@@ -52,6 +52,21 @@ def test_a_wrong_setting_is_told_in_a_sentence(data, words):
     assert words in str(error.value)
 
 
+def test_a_nested_setting_keeps_the_other_defaults_that_its_owner_states():
+    from recon.methods.quality import QualityConfig
+
+    config = from_plain(QualityConfig, {"train": {"iterations": 7}})
+    assert config.train.iterations == 7
+    assert config.train.sh_degree == QualityConfig().train.sh_degree == 1
+    assert config.train.rates == QualityConfig().train.rates
+
+
+def test_a_number_in_powers_of_ten_is_a_number():
+    from recon.train import LearningRates
+
+    assert from_plain(LearningRates, parse_overrides(["log_scales=1e-3"])).log_scales == 1e-3
+
+
 def test_overrides_are_nested_and_later_ones_win():
     assert parse_overrides(["inner.rate=0.1", "count=2", "inner.kind=b", "count=5"]) == {
         "inner": {"rate": 0.1, "kind": "b"},

@@ -13,8 +13,8 @@ struct Scalar {
   float value;
 };
 
-void adam_step(int64_t rows, int64_t columns, const AdamSettings& settings, Scalar learning_rate, Scalar step,
-               const float* gradient, const uint8_t* visible, float* parameter, float* first_moment,
+void adam_step(int64_t rows, int64_t columns, int64_t leading, const AdamSettings& settings, Scalar learning_rate,
+               Scalar rest_learning_rate, Scalar step, const float* gradient, const uint8_t* visible, float* parameter, float* first_moment,
                float* second_moment, void* stream);
 
 }  // namespace recon::device

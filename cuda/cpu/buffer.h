@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -66,5 +67,13 @@ class Buffer {
   T* data_ = nullptr;
   size_t capacity_ = 0;
 };
+
+// This thread's own T, kept from call to call. On the heap: the address of a thread_local itself is something compilers
+// look up again, by a call in the innermost loop, wherever they run out of registers.
+template <class T>
+T& own_scratch() {
+  thread_local const std::unique_ptr<T> scratch = std::make_unique<T>();
+  return *scratch;
+}
 
 }  // namespace recon

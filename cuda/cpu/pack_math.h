@@ -4,10 +4,6 @@
 // fma and exp2 are spelled out so that a forward and a backward pass that repeat a computation get the same bits.
 #pragma once
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 #include <cmath>
 
 #include "cpu/pack.h"

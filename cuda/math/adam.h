@@ -26,19 +26,21 @@ struct AdamSettings {
 };
 
 struct AdamRates {
-  float step_size;                // learning rate / (1 - beta1^step)
+  float step_size;                // learning rate / (1 - beta1^step), of a row's leading columns
+  float rest_step_size;           // of its other columns
   float inverse_root_correction;  // 1 / sqrt(1 - beta2^step)
 };
 
-RECON_HD AdamRates adam_rates(const AdamSettings& settings, float learning_rate, float step) {
-  return {learning_rate / -expm1f(step * settings.log_beta1), 1.0f / sqrtf(-expm1f(step * settings.log_beta2))};
+RECON_HD AdamRates adam_rates(const AdamSettings& settings, float learning_rate, float rest_learning_rate, float step) {
+  const float correction = -expm1f(step * settings.log_beta1);
+  return {learning_rate / correction, rest_learning_rate / correction, 1.0f / sqrtf(-expm1f(step * settings.log_beta2))};
 }
 
-RECON_HD void adam_update(const AdamSettings& settings, const AdamRates& rates, float gradient, float& parameter,
-                          float& first, float& second) {
+RECON_HD void adam_update(const AdamSettings& settings, float step_size, float inverse_root_correction, float gradient,
+                          float& parameter, float& first, float& second) {
   first = settings.beta1 * first + settings.one_minus_beta1 * gradient;
   second = settings.beta2 * second + settings.one_minus_beta2 * gradient * gradient;
-  parameter -= rates.step_size * first / (sqrtf(second) * rates.inverse_root_correction + settings.epsilon);
+  parameter -= step_size * first / (sqrtf(second) * inverse_root_correction + settings.epsilon);
 }
 
 }  // namespace recon

@@ -6,7 +6,7 @@ namespace recon::RECON_ISA {
 
 double run_fma_chains(float* sink) {
   constexpr int kChains = 12;  // more than latency times issue width, fewer than the registers
-  constexpr int kSteps = 1 << 20;
+  constexpr int kSteps = 1 << 16;
   f32 chain[kChains];
   for (int k = 0; k < kChains; ++k) chain[k] = splat(0.1f * k);
   const f32 factor = splat(0.999f), term = splat(0.001f);

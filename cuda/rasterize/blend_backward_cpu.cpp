@@ -246,8 +246,7 @@ RECON_INLINE void replay_block(const RasterizeInputs& in, const Wanted& wanted, 
 
 template <Level level>
 void replay_tile(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeUpstream& upstream,
-                 const Wanted& wanted, RasterizeState& state, int64_t index) {
-  thread_local Scratch scratch;
+                 const Wanted& wanted, RasterizeState& state, int64_t index, Scratch& scratch) {
   const Tile tile = tile_at(state, index);
   const int channels = in.feature_count, feature_floats = channels * kBlockPixels;
   const bool with_features = level == kEverything && wanted.features;
@@ -320,12 +319,13 @@ void blend_backward(const RasterizeInputs& in, const RasterizeOutputs& out, cons
   state.rows.reserve(state.pair_count * kRowSize);
   if (wanted.features) state.feature_rows.reserve(state.pair_count * in.feature_count);
   parallel_chunks(tiles, [&](int64_t tile) {
+    Scratch& scratch = own_scratch<Scratch>();
     if (everything)
-      replay_tile<kEverything>(in, out, upstream, wanted, state, tile);
+      replay_tile<kEverything>(in, out, upstream, wanted, state, tile, scratch);
     else if (wanted.depth)
-      replay_tile<kWithDepth>(in, out, upstream, wanted, state, tile);
+      replay_tile<kWithDepth>(in, out, upstream, wanted, state, tile, scratch);
     else
-      replay_tile<kColorOnly>(in, out, upstream, wanted, state, tile);
+      replay_tile<kColorOnly>(in, out, upstream, wanted, state, tile, scratch);
   });
   if (gradients.background != nullptr) background_gradient(in, out, upstream, gradients, state);
 }

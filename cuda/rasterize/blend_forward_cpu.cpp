@@ -35,11 +35,23 @@ RECON_INLINE void clear(BlockSums& sums) {
   for (Block& normal : sums.normal) normal = zero;
 }
 
+// Copies what the level uses.
+template <Level level>
+RECON_INLINE void copy(const BlockSums& from, BlockSums& to) {
+  to.transmittance = from.transmittance;
+  for (int c = 0; c < 3; ++c) to.color[c] = from.color[c];
+  if (level >= kWithDepth) to.depth = from.depth;
+  if (level < kEverything) return;
+  to.median = from.median;
+  for (int c = 0; c < 3; ++c) to.normal[c] = from.normal[c];
+}
+
 template <Level level>
 RECON_INLINE void blend_block(const RasterizeInputs& in, const RasterizeOutputs& out, const RasterizeState& state,
                               const TilePair* pairs, const BlockPixels& pixels, const int32_t* list, int count,
                               Scratch& scratch, BlockSums& block, float* features) {
-  BlockSums sums = block;
+  BlockSums sums;
+  copy<level>(block, sums);
   for (int k = 0; k < count; ++k) {
     const Splat& s = scratch.batch.splats[list[k]];
     bool alive_somewhere = false;
@@ -70,7 +82,7 @@ RECON_INLINE void blend_block(const RasterizeInputs& in, const RasterizeOutputs&
     }
     if (!alive_somewhere) break;
   }
-  block = sums;
+  copy<level>(sums, block);
 }
 
 template <Level level>
@@ -115,8 +127,8 @@ void write_outputs(const RasterizeInputs& in, const RasterizeOutputs& out, int x
 }
 
 template <Level level>
-void blend_tile(const RasterizeInputs& in, const RasterizeOutputs& out, RasterizeState& state, int64_t index) {
-  thread_local Scratch scratch;
+void blend_tile(const RasterizeInputs& in, const RasterizeOutputs& out, RasterizeState& state, int64_t index,
+                Scratch& scratch) {
   const Tile tile = tile_at(state, index);
   for (int block = 0; block < kTileBlocks; ++block) {
     clear<level>(scratch.sums[block]);
@@ -177,12 +189,13 @@ void blend_forward(const RasterizeInputs& in, const RasterizeOutputs& out, Raste
       out.median_depth != nullptr || out.normal != nullptr || out.features != nullptr || out.contribution != nullptr;
   if (out.contribution != nullptr) state.slot_sums.reserve(state.pair_count);
   parallel_chunks(tiles, [&](int64_t tile) {
+    Scratch& scratch = own_scratch<Scratch>();
     if (everything)
-      blend_tile<kEverything>(in, out, state, tile);
+      blend_tile<kEverything>(in, out, state, tile, scratch);
     else if (out.depth != nullptr)
-      blend_tile<kWithDepth>(in, out, state, tile);
+      blend_tile<kWithDepth>(in, out, state, tile, scratch);
     else
-      blend_tile<kColorOnly>(in, out, state, tile);
+      blend_tile<kColorOnly>(in, out, state, tile, scratch);
   });
   if (out.contribution != nullptr) sum_contributions(in, out, state);
 }

@@ -93,7 +93,8 @@ void finish_chunk(const RasterizeInputs& in, const RasterizeUpstream& upstream, 
       }
       if (count == 0) continue;
       sum_rows(rows + static_cast<int64_t>(state.hits[first + i].begin) * kRowSize, count, totals[i]);
-      for (int c = 0; c < 3; ++c) colors[c][i] = state.splats[first + i].color[c];
+      if (in.sh != nullptr)
+        for (int c = 0; c < 3; ++c) colors[c][i] = state.splats[first + i].color[c];
       seen[i] = -1;
       one_seen = i;
     }
@@ -123,16 +124,16 @@ void finish_chunk(const RasterizeInputs& in, const RasterizeUpstream& upstream, 
     }
     math::GaussianGradient<f32> d = math::project_adjoint<kCamera, kNormal>(camera, g.mean, g.quaternion, g.scale, p,
                                                                             terms, d_projection, &d_camera);
-    // The clamp at 0 passes no gradient.
-    const Vec3 d_color = {select(load(colors[0]) > 0.0f, t[kRowColor], zero),
-                          select(load(colors[1]) > 0.0f, t[kRowColor + 1], zero),
-                          select(load(colors[2]) > 0.0f, t[kRowColor + 2], zero)};
     if (in.sh != nullptr) {
+      // The clamp at 0 passes no gradient.
+      const Vec3 d_color = {select(load(colors[0]) > 0.0f, t[kRowColor], zero),
+                            select(load(colors[1]) > 0.0f, t[kRowColor + 1], zero),
+                            select(load(colors[2]) > 0.0f, t[kRowColor + 2], zero)};
       const Vec3 through_view = sh_backward(in, camera, g.mean, d_color, first, valid, out.sh);
       d.mean = d.mean + through_view;
       if (kCamera) d_camera.center = d_camera.center - through_view;
     } else if (out.colors != nullptr) {
-      const f32 fields[3] = {d_color.x, d_color.y, d_color.z};
+      const f32 fields[3] = {t[kRowColor], t[kRowColor + 1], t[kRowColor + 2]};
       store_structs<3>(out.colors + 3 * first, valid, fields);
     }
     d.mean = only(seen, d.mean);

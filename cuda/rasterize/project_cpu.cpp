@@ -2,6 +2,7 @@
 //
 // The test is exact: for each band of four pixel rows, the interval of x that the ellipse {alpha >= 1/255} covers
 // (Speedy-Splat, Hanson et al. 2025, solves the same per tile row). Gaussians go through in packs of kLanes.
+#include <cfloat>
 #include <limits>
 
 #include "cpu/threads.h"
@@ -95,8 +96,7 @@ RECON_INLINE int64_t list_tiles(const Bands& bands, int lane, int tiles_x, Chunk
 }
 
 void project_chunk(const RasterizeInputs& in, const RasterizeOutputs& out, const math::Camera<float>& camera,
-                   RasterizeState& state, int64_t index) {
-  thread_local Buffer<int32_t> scratch;
+                   RasterizeState& state, int64_t index, Buffer<int32_t>& scratch) {
   const size_t band_ints = static_cast<size_t>((in.height + kBlock - 1) / kBlock) * kLanes;
   Bands bands;
   bands.low = scratch.reserve(2 * band_ints);
@@ -138,8 +138,9 @@ void project_chunk(const RasterizeInputs& in, const RasterizeOutputs& out, const
     Vec3 signed_axis, normal = {splat(0.0f), splat(0.0f), splat(0.0f)};
     if (out.normal != nullptr) normal = math::camera_normal(camera, g.scale, p.point, terms.rotation, signed_axis);
     const f32 zero = splat(0.0f);
+    const f32 darkest = splat(in.sh != nullptr ? 0.0f : -FLT_MAX);  // plain colours are taken as they are
     const f32 fields[16] = {p.u, p.v, p.conic_a * (-0.5f * kLog2E), p.conic_b * -kLog2E, p.conic_c * (-0.5f * kLog2E),
-                            log2_opacity, max(color.x, zero), max(color.y, zero), max(color.z, zero), p.point.z,
+                            log2_opacity, max(color.x, darkest), max(color.y, darkest), max(color.z, darkest), p.point.z,
                             normal.x, normal.y, normal.z, zero, zero, zero};
     fields_to_rows(fields, &state.splats[first].u);
 
@@ -173,7 +174,9 @@ void project_gaussians(const RasterizeInputs& in, const RasterizeOutputs& out, R
   state.hits.reserve(in.count);
   state.keys.reserve(chunks * kChunk);
   if (state.chunks.size() < static_cast<size_t>(chunks)) state.chunks.resize(chunks);
-  parallel_chunks(chunks, [&](int64_t chunk) { project_chunk(in, out, camera, state, chunk); });
+  parallel_chunks(chunks, [&](int64_t chunk) {
+    project_chunk(in, out, camera, state, chunk, own_scratch<Buffer<int32_t>>());
+  });
 
   state.pair_count = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {

@@ -1,4 +1,4 @@
-"""`recon evaluate`: measure a finished run on its held-out views again."""
+"""`recon evaluate`: measure a finished run again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 
 def evaluate(run: Positional[Path], /) -> None:
-    """Render a run's held-out views, compare them with the photos and rewrite metrics.json and report.html.
+    """Render a run's views, compare them with the photos, and rewrite the measurements in metrics.json and report.html.
 
     Args:
         run: a run folder made by `recon reconstruct`.

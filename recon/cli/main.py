@@ -19,10 +19,12 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.models import models
     from recon.cli.reconstruct import reconstruct
     from recon.cli.synth import synth
+    from recon.cli.view import view
 
     commands: dict[str, Callable[..., Any]] = {
         "reconstruct": reconstruct,
         "evaluate": evaluate,
+        "view": view,
         "export": export,
         "synth": synth,
         "models": models,

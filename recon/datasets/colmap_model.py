@@ -62,7 +62,7 @@ class ColmapPoints:
     positions: Float[ndarray, "N 3"]
     colors: UInt8[ndarray, "N 3"]
     track_starts: Int[ndarray, "N+1"]
-    track_images: Int[ndarray, "M"]
+    track_images: Int[ndarray, " M"]
 
 
 def _no_points() -> ColmapPoints:

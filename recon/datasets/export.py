@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from recon.datasets.colmap_model import ColmapCamera, ColmapImage, ColmapModel, ColmapPoints, write_model
+from recon.datasets.points import read_points, write_points
 from recon.datasets.posed_view import withheld_view
 from recon.datasets.resize import PictureSize
 from recon.datasets.split import match_names, read_object
@@ -17,6 +18,8 @@ from recon.datasets.transforms import OPENGL_AXES, stated_camera
 from recon.errors import ReconError
 from recon.files import atomic_write, write_json
 from recon.scene import Camera, PoseStatus, Scene, View, rotation_to_quaternion
+
+POINTS_FILE = "points.ply"
 
 
 def write_transforms(path: Path, scene: Scene, *, pictures: bool = False) -> None:
@@ -26,6 +29,8 @@ def write_transforms(path: Path, scene: Scene, *, pictures: bool = False) -> Non
         path: the JSON file.
         pictures: also write `images/` (and `masks/`, where there are masks or pixels without picture) beside it, so
             that the folder is a data set; else `file_path` is the view's name.
+
+    Sparse points, where the scene has any, are written beside it as `points.ply` and named as `ply_file_path`.
 
     Raises:
         ReconError: when the folder cannot be written.
@@ -39,22 +44,26 @@ def write_transforms(path: Path, scene: Scene, *, pictures: bool = False) -> Non
                 frame["mask_path"] = f"masks/{picture_name(view.name)}"
         frames.append(frame)
     listed = {view.name: frame["file_path"] for view, frame in zip(scene.views, frames, strict=True)}
-    content = {
+    content: dict[str, Any] = {
         "camera_model": "PINHOLE",
         "scene": scene.name,
         "poses": scene.poses,
+        **({} if scene.background is None else {"background": list(scene.background)}),
         "frames": frames,
         "train_filenames": [listed[name] for name in scene.train],
         "test_filenames": [listed[name] for name in scene.test],
     }
+    if scene.points is not None:
+        write_points(path.parent / POINTS_FILE, scene.points)
+        content["ply_file_path"] = POINTS_FILE
     write_json(path, content)
 
 
 def read_cameras(path: Path) -> Scene:
-    """Read cameras that `write_transforms` wrote, as a scene of views without pictures.
+    """Read cameras and sparse points that `write_transforms` wrote, as a scene of views without pictures.
 
     Raises:
-        ReconError: when the file is missing or malformed.
+        ReconError: when a file is missing or malformed.
     """
     content = read_object(path)
     frames = content.get("frames")
@@ -79,6 +88,10 @@ def read_cameras(path: Path) -> Scene:
         match_names(content.get("train_filenames") or names, names),
         match_names(content.get("test_filenames") or [], names),
         poses=status,
+        background=_background(path, content.get("background")),
+        points=read_points(path.parent / POINTS_FILE)
+        if content.get("ply_file_path") == POINTS_FILE
+        else None,
     )
 
 
@@ -122,6 +135,16 @@ def write_colmap(folder: Path, scene: Scene, *, text: bool = False, pictures: bo
 def picture_name(name: str) -> str:
     """Return the name under which a view's picture is written: always PNG, never two views under one name."""
     return name if name.lower().endswith(".png") else f"{name}.png"
+
+
+def _background(path: Path, stated: Any) -> tuple[float, float, float] | None:
+    if stated is None:
+        return None
+    numbers = isinstance(stated, list) and len(stated) == 3 and all(type(v) in (int, float) for v in stated)
+    if not numbers or not all(0 <= value <= 1 for value in stated):
+        raise ReconError(f"{path}: background must be three numbers from 0 to 1, not {str(stated)[:60]}")
+    red, green, blue = map(float, stated)
+    return red, green, blue
 
 
 def _frame(camera: Camera) -> dict[str, Any]:

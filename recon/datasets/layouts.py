@@ -24,6 +24,10 @@ TEST_EVERY = 8
 """Without a protocol, `views` holds out every 8th photo, the usual choice since LLFF."""
 
 
+CHOICES = {"spare": ("scene", "track", "part"), "multi-camera": ("frame",)}
+"""What can be chosen in data sets of some layouts, beside inputs and held-out views."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A way in which data sets arrange their files.
@@ -128,7 +132,7 @@ def open_scene(
     scene: str | None = None,
     track: int | None = None,
     part: str | None = None,
-    frame: int = 0,
+    frame: int | None = None,
 ) -> Scene:
     """Read a scene with known cameras from a folder in any supported layout.
 
@@ -142,16 +146,17 @@ def open_scene(
             the photos that are not every 8th.
         downscale, max_size: shrink pictures; these go before the protocol's size.
         scene, track, part: which SpaRe scene, and which split file of it decides.
-        frame: which moment of a multi-camera clip.
+        frame: which moment of a multi-camera clip; the first by default.
 
     Returns:
-        The scene; its first warning says which layout was taken.
+        The scene; one of its notes says which layout was taken.
 
     Raises:
         ReconError: when nothing fits or the files are unusable, with a sentence that says what to do.
     """
     path = Path(path)
     found = layout_named(layout) if layout else recognise(path)
+    check_choices(path, found, scene=scene, track=track, part=part, frame=frame)
     if found.name == "photos":
         raise ReconError(
             f"{shown(path)} holds photos without cameras: their poses must be estimated first (--poses auto)"
@@ -163,12 +168,30 @@ def open_scene(
         track = _track(path, track, protocol, views, split)
         read = read_spare(path, size, rule, scene=scene, track=track, part=part)
     elif found.name == "multi-camera":
-        read = read_multi_camera(path, size, rule, frame=frame)
+        read = read_multi_camera(path, size, rule, frame=frame or 0)
     else:
         read = _READERS[found.name](path, size, rule)
     if not read.train:
         raise ReconError(f"scene {read.name} has no input views: give --split or --views")
-    return read.with_warnings(f"read as {found.name} ({found.marks})")
+    return read.with_notes(f"read as {found.name} ({found.marks})")
+
+
+def check_choices(path: Path | str, layout: Layout, **choices: object) -> None:
+    """Refuse choices that only other layouts offer: they would be ignored.
+
+    Args:
+        choices: values of `open_scene`'s scene, track, part and frame; None where not given.
+
+    Raises:
+        ReconError: when one is given that this layout does not have.
+    """
+    for offering, names in CHOICES.items():
+        given = [name for name in names if choices.get(name) is not None]
+        if given and layout.name != offering:
+            raise ReconError(
+                f"{' and '.join(f'--{name}' for name in given)} can be chosen in {offering} data only, but "
+                f"{shown(path)} is in {layout.name} layout: leave it out"
+            )
 
 
 _READERS: dict[str, Callable[[Path, PictureSize, SplitRule], Scene]] = {

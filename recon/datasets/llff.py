@@ -53,7 +53,7 @@ def read_llff(folder: Path, size: PictureSize | None = None, rule: SplitRule = o
     return Scene(folder.resolve().name, views, split.train, split.test, bounds=_bounds(table[inputs]))
 
 
-def _camera(row: Float[ndarray, "17"], name: str) -> Camera:
+def _camera(row: Float[ndarray, " 17"], name: str) -> Camera:
     matrix = row[:15].reshape(3, 5)
     height, width, focal = matrix[:, 4]
     if not np.isfinite(row[:15]).all() or min(height, width, focal) <= 0:

@@ -106,6 +106,7 @@ def load_pixels(
         image=np.ascontiguousarray(area_average(color, *size), dtype=np.float32),
         mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
         valid=None if valid is None else _fully_covered(valid, size),
+        background=None if picture.alpha is None else background,
     )
 
 

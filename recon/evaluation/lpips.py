@@ -98,7 +98,9 @@ class LPIPS(nn.Module):
         self.register_buffer("shift", torch.tensor(_SHIFT).view(3, 1, 1), persistent=False)
         self.register_buffer("scale", torch.tensor(_SCALE).view(3, 1, 1), persistent=False)
 
-    def forward(self, image: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B"]:
+    def forward(
+        self, image: Float[Tensor, "B 3 H W"], truth: Float[Tensor, "B 3 H W"]
+    ) -> Float[Tensor, " B"]:
         """Return the distance per pair; pictures hold sRGB values in [0, 1]."""
         distance = image.new_zeros(image.shape[0])
         for a, b, weight in zip(self._features(image), self._features(truth), self.weights, strict=True):

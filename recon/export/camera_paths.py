@@ -78,7 +78,7 @@ def orbit(
         ReconError: when the cameras do not look at a common place.
     """
     middle = _mean_camera(cameras, size)
-    target, up = _looked_at(cameras), _mean_up(cameras)
+    target, up = _looked_at(cameras), mean_up(cameras)
     offsets = np.array([camera.center for camera in cameras]) - target
     height = float(np.mean(offsets @ up))
     flat = offsets - np.outer(offsets @ up, up)
@@ -244,14 +244,19 @@ def _mean_camera(cameras: Sequence[Camera], size: tuple[int, int] | None) -> Cam
     fx, fy, cx, cy = np.mean([camera.intrinsics for camera in cameras], axis=0)
     center = np.mean([camera.center for camera in cameras], axis=0)
     forward = np.mean([camera.forward for camera in cameras], axis=0)
-    up = _mean_up(cameras)
+    up = mean_up(cameras)
     if np.linalg.norm(np.cross(forward, up)) < 1e-3:
         forward = cameras[0].forward
     pose = look_at(center, center + forward, up)
     return replace(cameras[0], world_to_camera=pose, fx=fx, fy=fy, cx=cx, cy=cy)
 
 
-def _mean_up(cameras: Sequence[Camera]) -> Float[ndarray, " 3"]:
+def mean_up(cameras: Sequence[Camera]) -> Float[ndarray, " 3"]:
+    """Return the unit direction, in the world, that is up in the cameras' pictures on average.
+
+    Raises:
+        ReconError: when the cameras do not agree on one.
+    """
     up = -np.mean([camera.world_to_camera[1, :3] for camera in cameras], axis=0)
     length = np.linalg.norm(up)
     if length < 1e-3:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from numpy import ndarray
 from torch import Tensor
 
@@ -47,15 +47,25 @@ def write_depth(path: str | os.PathLike[str], depth: Float[Tensor, "H W"] | Floa
     """
     z = _array(depth, "depth")
     known = np.isfinite(z) & (z > 0)
-    low, high = np.percentile(z[known], DEPTH_PERCENTILES) if known.any() else (0.0, 1.0)
-    scale = ColorScale(float(low), float(high), DEPTH_RAMP)
-    colors = colorize(z, scale)
-    colors[~known] = 0
+    colors, scale = depth_colors(z)
     _save(path, colors, _scale_text(scale))
     unit = float(z[known].max()) / 65535 if known.any() else 1.0
     steps = np.zeros(z.shape, np.uint16)
     steps[known] = np.maximum(np.rint(z[known] / unit), 1)  # what is known must not become unknown
     _save(exact_depth_path(path), steps, {"recon:unit": unit})
+
+
+def depth_colors(
+    depth: Float[Tensor, "H W"] | Float[ndarray, "H W"],
+) -> tuple[UInt8[ndarray, "H W 3"], ColorScale]:
+    """Return the preview of `write_depth` and what its colours stand for."""
+    z = _array(depth, "depth")
+    known = np.isfinite(z) & (z > 0)
+    low, high = np.percentile(z[known], DEPTH_PERCENTILES) if known.any() else (0.0, 1.0)
+    scale = ColorScale(float(low), float(high), DEPTH_RAMP)
+    colors = colorize(z, scale)
+    colors[~known] = 0
+    return colors, scale
 
 
 def read_depth(path: str | os.PathLike[str]) -> Float[ndarray, "H W"]:
@@ -109,10 +119,15 @@ def write_normals(
     Raises:
         ReconError: when the file cannot be written.
     """
+    _save(path, normal_colors(normals))
+
+
+def normal_colors(normals: Float[Tensor, "H W 3"] | Float[ndarray, "H W 3"]) -> UInt8[ndarray, "H W 3"]:
+    """Return the colours of `write_normals`."""
     n = np.nan_to_num(_array(normals, "normals", channels=(3,)))
     colors = _to_bytes(0.5 + 0.5 * n * [1, -1, -1])
     colors[np.linalg.norm(n, axis=-1) < 1e-6] = 0
-    _save(path, colors)
+    return colors
 
 
 def _array(values: Tensor | ndarray, name: str, channels: tuple[int, ...] = ()) -> ndarray:

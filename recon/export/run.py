@@ -25,7 +25,7 @@ _SECONDS = (5.0, 30.0)
 """A fly-through takes so long from one input to the next, and so long at least and at most."""
 
 
-def export_run(path: Path, to: str, output: Path | None = None) -> Path:
+def export_run(path: Path, to: str, output: Path | None = None, *, camera_path: Path | None = None) -> Path:
     """Write a run's scene or cameras in another format.
 
     Args:
@@ -33,6 +33,8 @@ def export_run(path: Path, to: str, output: Path | None = None) -> Path:
         to: ply, spz, splat (Gaussians), glb (mesh), mp4 (fly-through), colmap or transforms (cameras).
         output: the file to write (for colmap: the folder); default: beside the run's other files. A folder that
             exists gets the default name.
+        camera_path: for mp4, a path drawn in the viewer (see `recon.export.camera_path_file`) instead of one along
+            the input cameras.
 
     Returns:
         Where it was written.
@@ -42,6 +44,8 @@ def export_run(path: Path, to: str, output: Path | None = None) -> Path:
     """
     if to not in _EXPORTS:
         raise ReconError(f"there is no export to {to!r}; there are {', '.join(_EXPORTS)}")
+    if camera_path is not None and to != "mp4":
+        raise ReconError(f"a camera path makes a video: use --to mp4 with --camera-path, not --to {to}")
     run = RunFolder.open(path)
     default, export = _EXPORTS[to]
     target = run.path / default if output is None else Path(output)
@@ -50,7 +54,10 @@ def export_run(path: Path, to: str, output: Path | None = None) -> Path:
     suffix = Path(default).suffix
     if target.suffix.lower() != suffix and suffix:
         raise ReconError(f"{target}: an export to {to} writes a {suffix} file; give a name that ends so")
-    export(run, target)
+    if camera_path is not None:
+        _export_drawn_video(run, target, camera_path)
+    else:
+        export(run, target)
     return target
 
 
@@ -74,16 +81,29 @@ def _export_mesh(run: RunFolder, target: Path) -> None:
 
 def _export_video(run: RunFolder, target: Path) -> None:
     from recon.export.camera_paths import fly_through
+
+    cameras = _input_cameras(run)
+    seconds = min(max(_SECONDS_PER_STEP * (len(cameras) - 1), _SECONDS[0]), _SECONDS[1])
+    _render_video(run, target, fly_through(cameras, round(seconds * _FRAMES_PER_SECOND)), _FRAMES_PER_SECOND)
+
+
+def _export_drawn_video(run: RunFolder, target: Path, camera_path: Path) -> None:
+    from recon.export.camera_path_file import read_camera_path
+
+    drawn = read_camera_path(camera_path)
+    _render_video(run, target, drawn.cameras, drawn.frames_per_second)
+
+
+def _render_video(run: RunFolder, target: Path, cameras: list[Camera], frames_per_second: float) -> None:
     from recon.export.video import render_video
 
-    gaussians, cameras = _gaussians(run), _input_cameras(run)
-    seconds = min(max(_SECONDS_PER_STEP * (len(cameras) - 1), _SECONDS[0]), _SECONDS[1])
+    gaussians, stated = _gaussians(run), read_cameras(run.cameras_file).background
+    background = None if stated is None else torch.tensor(stated)
 
     def draw(camera: Camera) -> Tensor:
-        return render(gaussians, camera).color
+        return render(gaussians, camera, background=background).color
 
-    path = fly_through(cameras, round(seconds * _FRAMES_PER_SECOND))
-    render_video(target, path, draw, frames_per_second=_FRAMES_PER_SECOND)
+    render_video(target, cameras, draw, frames_per_second=frames_per_second)
 
 
 def _export_colmap(run: RunFolder, target: Path) -> None:

@@ -33,8 +33,8 @@ class PhotometricTerm:
 
     def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor:
         target = view.image
-        if view.virtual and view.weight is not None:
-            # Windows of SSIM reach across the border of what is covered: there the rendering is compared with itself.
+        if view.weight is not None:
+            # Windows of SSIM reach across the border of what has a picture: there it is compared with itself.
             target = torch.where(view.weight[..., None] > 0, target, rendering.color.detach())
         l1, ssim = ops.l1_ssim(rendering.color, target, view.weight)
         weight = self.virtual_ssim_weight if view.virtual else self.ssim_weight

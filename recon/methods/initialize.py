@@ -12,8 +12,11 @@ from recon.errors import ReconError
 from recon.methods.inputs import Inputs
 from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
-from recon.stereo import PointCloud
+from recon.stereo import PointCloud, StereoSettings
 from recon.stereo.backdrop import backdrop_points
+
+REFERENCE_PIXELS = StereoSettings().working_pixels
+"""Size of photo that the backdrop's cells are stated for."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class InitialSettings:
     opacity: float = 0.6
     """Initial opacity."""
     backdrop_cell: int = 12
-    """With stereo: side in pixels of the coarse cells behind the points, which close gaps; 0 for no backdrop."""
+    """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of a photo of 0.3 megapixels
+    (larger photos have gaps as much larger); 0 for no backdrop."""
 
 
 def initial_gaussians(
@@ -59,9 +63,15 @@ def initial_gaussians(
         )
     parts = [_thinned(points, settings, sh_degree, generator)]
     if settings.backdrop_cell > 0:
-        backdrop = backdrop_points(inputs.views, inputs.depths, settings.backdrop_cell)
+        backdrop = backdrop_points(inputs.views, inputs.depths, _cell_pixels(inputs, settings.backdrop_cell))
         parts.append(_at_points(backdrop, 1.0, settings.opacity, sh_degree))
     return Gaussians.concatenate(parts)
+
+
+def _cell_pixels(inputs: Inputs, cell: int) -> int:
+    """Return a cell's side in the photos' own pixels; stereo leaves gaps in proportion to the size it works at."""
+    pixels = max(view.camera.width * view.camera.height for view in inputs.views)
+    return round(cell * max(1.0, float(np.sqrt(pixels / REFERENCE_PIXELS))))
 
 
 def _thinned(

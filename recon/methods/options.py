@@ -17,6 +17,13 @@ METHODS = {
 """Name of each method, its module and its config class; the module has `compose(inputs, config, seed, device)`."""
 
 
+CHOICES = ("scene", "track", "part", "frame")
+"""Options that choose among what a data set holds."""
+
+SAID = ("method", "preset", "poses", "focal_mm", "protocol", "split", "views", "max_size", "seed")
+"""The other options that decide what a run gives; `--set` and the device apart."""
+
+
 @dataclass(frozen=True)
 class ReconstructOptions:
     """The command line of `recon reconstruct`; see recon/cli/reconstruct.py for what each means."""
@@ -31,6 +38,10 @@ class ReconstructOptions:
     split: Path | None = None
     views: int | None = None
     max_size: int | None = None
+    scene: str | None = None
+    track: int | None = None
+    part: Literal["development", "test"] | None = None
+    frame: int | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     seed: int = 0
     settings: tuple[str, ...] = ()
@@ -55,6 +66,10 @@ class RunSettings:
     seed: int
     stereo: dict[str, Any]
     settings: dict[str, Any]
+    scene: str | None = None
+    track: int | None = None
+    part: Literal["development", "test"] | None = None
+    frame: int | None = None
 
     @property
     def stereo_config(self) -> Any:
@@ -96,7 +111,41 @@ def resolve(options: ReconstructOptions) -> RunSettings:
         seed=options.seed,
         stereo=to_plain(from_plain(StereoSettings, stereo, "stereo")),
         settings=to_plain(from_plain(_config_class(options.method), method, options.method)),
+        scene=options.scene,
+        track=options.track,
+        part=options.part,
+        frame=options.frame,
     )
+
+
+def refuse_changes(options: ReconstructOptions, settings: RunSettings) -> None:
+    """Refuse options of a resumed run that differ from those it was started with: they would be ignored.
+
+    Options that are left at their defaults say nothing, so `--resume` needs none of them repeated.
+
+    Raises:
+        ReconError: when an option is given that the run was not started with.
+    """
+    unsaid = ReconstructOptions(options.photos, options.output)
+    changed = []
+    for name in (*SAID, *CHOICES):
+        asked, started = getattr(options, name), getattr(settings, name)
+        if name == "split" and asked is not None:
+            asked = Path(asked).absolute()
+        if asked not in (getattr(unsaid, name), started):
+            changed.append(f"--{name.replace('_', '-')}")
+    overrides = parse_overrides(options.settings)
+    stereo = overrides.pop("stereo", {})
+    if (
+        merged(settings.stereo, stereo) != settings.stereo
+        or merged(settings.settings, overrides) != settings.settings
+    ):
+        changed.append("--set")
+    if changed:
+        raise ReconError(
+            f"{options.output} was started with other values of {', '.join(changed)}, and --resume goes on with those: "
+            "leave them out, or start another run"
+        )
 
 
 def choose_device(wanted: Literal["auto", "cpu", "cuda"]) -> Literal["cpu", "cuda"]:

@@ -1,51 +1,45 @@
-"""Writing what a run leaves behind: cameras, pictures, measurements, report."""
+"""Writing what a run leaves behind: cameras, pictures, measurements."""
 
 from __future__ import annotations
 
-import shlex
-import sys
-from datetime import date
 from typing import Any
 
 import torch
 
+from recon.datasets import write_transforms
+from recon.evaluation import Rendered, evaluate_views, load_metric_networks
+from recon.evaluation.pictures import PictureKind, picture_path
+from recon.export.pictures import write_confidence, write_depth, write_image
+from recon.export.points import write_points
 from recon.methods.inputs import Inputs
-from recon.run_folder import Phases, RunFolder
-from recon.scene import Scene, View
+from recon.run_folder import RunFolder
+from recon.scene import Camera, Scene, View
 from recon.splats import Gaussians
+from recon.splats.confidence import coverage_confidence
+from recon.splats.confidence_file import write_confidence_file
 from recon.splats.render import render
 
 
 def write_cameras(run: RunFolder, scene: Scene) -> None:
-    """Write cameras.json in nerfstudio's transforms layout."""
-    from recon.datasets import write_transforms
-
+    """Write cameras.json in nerfstudio's transforms layout, and points.ply where the scene has sparse points."""
     write_transforms(run.cameras_file, scene)
 
 
-def write_results(
-    run: RunFolder,
-    scene: Scene,
-    inputs: Inputs | None,
-    gaussians: Gaussians,
-    facts: dict[str, Any],
-    phases: Phases,
-) -> None:
-    """Render and measure all views, then write pictures, metrics.json and report.html.
+def write_stereo_results(run: RunFolder, inputs: Inputs) -> None:
+    """Write the depth and the confidence that stereo found for every input, and its points."""
+    for view, depth in zip(inputs.views, inputs.depths, strict=True):
+        write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)
+        write_confidence(picture_path(run.path, "depth", view.name, "_confidence"), depth.confidence)
+    if inputs.points is not None:
+        write_points(run.stereo_points_file, inputs.points.positions, inputs.points.colors)
 
-    Args:
-        inputs: the stereo results, whose pictures are written too; None when only measuring again.
-        facts: what metrics.json says beside the measurements.
-    """
-    from recon.evaluation import Rendered, describe_machine, evaluate_views, load_metric_networks
-    from recon.evaluation.pictures import PictureKind, picture_path
-    from recon.evaluation.report import write_report
-    from recon.export.pictures import write_confidence, write_depth, write_image
 
+def measure(run: RunFolder, scene: Scene, gaussians: Gaussians) -> dict[str, Any]:
+    """Render all views, write pictures and confidence, and return what metrics.json says of them and of the scene."""
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
 
-    def draw(camera) -> Rendered:
+    def draw(camera: Camera) -> Rendered:
         picture = render(gaussians, camera, outputs=("color", "depth"), background=background)
         return Rendered(picture.color, picture.depth)
 
@@ -63,24 +57,13 @@ def write_results(
     test = evaluate_views(shown, draw, lpips=networks, on_view=write_test)
     write_train = writer("renders/train", "truth/train")
     train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=write_train)
-    if inputs is not None:
-        for view, depth in zip(inputs.views, inputs.depths, strict=True):
-            write_depth(picture_path(run.path, "depth", view.name, "_stereo"), depth.depth)
-            write_confidence(picture_path(run.path, "depth", view.name, "_confidence"), depth.confidence)
-    phases.end("evaluate")
-    facts["seconds"]["evaluate"] = round(phases.seconds["evaluate"], 3)
-    facts["seconds"]["total"] = round(sum(phases.seconds.values()), 3)
-    run.write_metrics(
-        {
-            **facts,
-            "poses": scene.poses,
-            "train": list(scene.train),
-            "test": test.to_json(),
-            "train_views": train.to_json(),
-            "warnings": list(scene.warnings),
-            "hardware": describe_machine(),
-            "date": date.today().isoformat(),
-            "command": shlex.join(["recon", *sys.argv[1:]]),
-        }
-    )
-    write_report(run.path)
+    cameras = [view.camera for view in scene.train_views]
+    write_confidence_file(run.confidence_file, coverage_confidence(gaussians, cameras))
+    return {
+        "poses": scene.poses,
+        "train": list(scene.train),
+        "test": test.to_json(),
+        "train_views": train.to_json(),
+        "warnings": list(scene.warnings),
+        "notes": list(scene.notes),
+    }

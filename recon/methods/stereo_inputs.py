@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -20,9 +20,16 @@ def stereo_inputs(
     *,
     bounds: tuple[float, float] | None = None,
     background: tuple[float, float, float] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Inputs:
-    """Run stereo on the input views. Only these views are handed on: no held-out picture can be opened."""
-    depths = estimate_depth(views, settings, bounds=bounds)
+    """Run stereo on the input views. Only these views are handed on: no held-out picture can be opened.
+
+    Args:
+        bounds: (near, far) z to search where matches are too few.
+        background: known colour behind the object, handed on.
+        progress: called with (steps done, steps in all).
+    """
+    depths = estimate_depth(views, settings, bounds=bounds, progress=progress)
     points = fuse_points(views, depths, merge=True)
     near, far = _depth_range(depths, bounds)
     return Inputs(views, depths, points, near, far, background)

@@ -113,7 +113,7 @@ def _warp(
     return torch.where(covered[..., None], color, 0.0), covered.float()
 
 
-def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, 3]) -> Camera:
+def _camera_at(like: Camera, rotation: Float[ndarray, "3 3"], center: Float[ndarray, " 3"]) -> Camera:
     world_to_camera = np.eye(4)
     world_to_camera[:3, :3] = rotation
     world_to_camera[:3, 3] = -rotation @ center

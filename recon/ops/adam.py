@@ -19,6 +19,8 @@ def adam_step(
     *,
     step: int | Float[Tensor, ""],
     learning_rate: float | Float[Tensor, ""],
+    rest_learning_rate: float | Float[Tensor, ""] | None = None,
+    leading: int | None = None,
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-15,
@@ -34,6 +36,9 @@ def adam_step(
         step: the number of this step, counted from 1. A tensor on the parameter's device lets a captured
             CUDA graph go on counting.
         learning_rate: likewise a number or a tensor.
+        rest_learning_rate: what all but the first `leading` values of a row learn at, as the view-dependent colour
+            coefficients do after the constant ones; `learning_rate` where not given.
+        leading: how many values of a row learn at `learning_rate`; all where not given.
         beta1, beta2: decay of the running means, in (0, 1).
         epsilon: added to the denominator.
         visible: [N] rows where it is false are left untouched, moments included (sparse Adam).
@@ -70,6 +75,8 @@ def adam_step(
         visible,
         _scalar(step, parameter.device),
         _scalar(learning_rate, parameter.device),
+        _scalar(learning_rate if rest_learning_rate is None else rest_learning_rate, parameter.device),
+        rows[1] if leading is None else leading,
         beta1,
         beta2,
         epsilon,

@@ -37,7 +37,7 @@ def plane_sweep(
     sources: Int32[Tensor, "S SH SW"],
     source_sizes: Int32[Tensor, "S 2"],
     projections: Float[Tensor, "S 3 4"],
-    inverse_depths: Float[Tensor, D],
+    inverse_depths: Float[Tensor, " D"],
     *,
     source_depths: Float[Tensor, "S SH SW"] | None = None,
     lowest_weight: float = 0.5,

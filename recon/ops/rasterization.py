@@ -32,11 +32,11 @@ class Rasterization:
     median_depth: Float[Tensor, "H W"] | None
     normal: Float[Tensor, "H W 3"] | None
     features: Float[Tensor, "H W C"] | None
-    radii: Float[Tensor, N]
-    _contribution: Float[Tensor, N] | Callable[[], Tensor] = field(repr=False)
+    radii: Float[Tensor, " N"]
+    _contribution: Float[Tensor, " N"] | Callable[[], Tensor] = field(repr=False)
 
     @property
-    def contribution(self) -> Float[Tensor, N]:
+    def contribution(self) -> Float[Tensor, " N"]:
         """Blending weight of each Gaussian summed over the pixels, no gradient.
 
         Computed when first read, by one more forward pass, unless "contribution" is among the asked outputs.

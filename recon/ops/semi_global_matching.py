@@ -82,7 +82,7 @@ def semi_global_matching(
     return Matching(index, best, runner_up)
 
 
-def large_penalties(small_penalty: int, large_penalty: int, edge_weight: float) -> Int32[Tensor, 256]:
+def large_penalties(small_penalty: int, large_penalty: int, edge_weight: float) -> Int32[Tensor, " 256"]:
     """Return the penalty of a large step for every absolute difference of 8-bit grey, never below the small one."""
     steps = torch.arange(256, dtype=torch.float64) / 255.0
     return (large_penalty / (1.0 + edge_weight * steps)).round().clamp(min=small_penalty).to(torch.int32)

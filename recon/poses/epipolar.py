@@ -6,7 +6,7 @@ from numpy import ndarray
 
 
 def essential_matrix(
-    rotation: Float[ndarray, "3 3"], translation: Float[ndarray, "3"]
+    rotation: Float[ndarray, "3 3"], translation: Float[ndarray, " 3"]
 ) -> Float[ndarray, "3 3"]:
     """Return E = [t]x R for x2 = R x1 + t, with a unit translation (zero stays zero)."""
     length = np.linalg.norm(translation)
@@ -16,7 +16,7 @@ def essential_matrix(
 
 def sampson_distance(
     essential: Float[ndarray, "3 3"], first: Float[ndarray, "N 2"], second: Float[ndarray, "N 2"]
-) -> Float[ndarray, "N"]:
+) -> Float[ndarray, " N"]:
     """Return the first-order distance of matches to the epipolar geometry, in normalised units.
 
     Where the geometry is undefined (zero translation, or a match at both epipoles) the distance is infinite.
@@ -36,10 +36,10 @@ def sampson_distance(
 
 def in_front_of_both(
     rotation: Float[ndarray, "3 3"],
-    translation: Float[ndarray, "3"],
+    translation: Float[ndarray, " 3"],
     first: Float[ndarray, "N 2"],
     second: Float[ndarray, "N 2"],
-) -> Bool[ndarray, "N"]:
+) -> Bool[ndarray, " N"]:
     """Return which matches triangulate to positive depth in both cameras (x2 = R x1 + t)."""
     depth_first, depth_second = two_view_depths(rotation, translation, first, second)
     return (depth_first > 0) & (depth_second > 0)
@@ -47,10 +47,10 @@ def in_front_of_both(
 
 def two_view_depths(
     rotation: Float[ndarray, "3 3"],
-    translation: Float[ndarray, "3"],
+    translation: Float[ndarray, " 3"],
     first: Float[ndarray, "N 2"],
     second: Float[ndarray, "N 2"],
-) -> tuple[Float[ndarray, "N"], Float[ndarray, "N"]]:
+) -> tuple[Float[ndarray, " N"], Float[ndarray, " N"]]:
     """Return the depths d1, d2 that minimise |d2 x2 - d1 R x1 - t|; NaN for parallel rays."""
     a, b = _homogeneous(first) @ rotation.T, _homogeneous(second)
     aa, bb, ab = (a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)

@@ -1,11 +1,12 @@
 """The last check: does a picture rendered at a photo that was left out show what the photo shows?
 
-Feature matches cannot say whether the poses fit the whole picture. A quick reconstruction from the other photos can: if
-the left-out camera is wrong, its rendering is shifted against the photo.
+Feature matches cannot say whether the poses fit the whole picture. A quick reconstruction from the other photos can:
+if the left-out camera is wrong, its rendering is shifted against the photo. Each photo is left out in turn, because a
+wrong camera shows where it is left out itself, hardly where it is one of many.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,64 +18,114 @@ from recon.poses.estimate import EstimatedCamera
 LEAST_PHOTOS = 4
 """With fewer photos, leaving one out leaves too little to reconstruct from."""
 
+MOST_CHECKED = 8
+"""So many photos are left out in turn at most; each costs seconds."""
+
 COMPARED_SIZE = 320
 """Longest side in pixels at which pictures are compared; blur and small artefacts vanish at this size."""
 
-MOST_OFFSET = 0.015
-"""Largest median offset over the longest side: about one degree for a phone's camera (50 degrees wide)."""
+MOST_OFFSET = 0.008
+"""Largest median offset over the longest side, two thirds of a degree for a phone's camera. On real photos right
+cameras reach 0.004 and a camera turned by one degree is above 0.013 (docs/poses.md, "The last check")."""
 
 LEAST_AGREEMENT = 0.3
-"""Least share of the textured, covered picture in which rendering and photo can be matched at all."""
+"""Least share of the textured, covered picture in which rendering and photo can be matched at all. Below it there is no
+verdict: right cameras far apart and wrong ones both get there."""
 
 LEAST_COVERED = 0.2
 """Below this share of textured, covered pixels there is nothing to compare."""
 
-Renderer = Callable[[Sequence[str], str], tuple[Float[ndarray, "H W 3"], Bool[ndarray, "H W"]]]
+Result = Literal["passed", "failed", "undecided"]
+
+Renderer = Callable[[Sequence[str], str], tuple[Float[ndarray, "H W 3"], Bool[ndarray, "H W"]] | None]
 """Reconstructs from the named photos and renders at the camera of another: (names, left-out name) → sRGB picture of the
-photo's shape up to scale, and where the reconstruction covers it."""
+photo's shape up to scale, and where the reconstruction covers it; None when nothing can be reconstructed."""
 
 
 @dataclass(frozen=True)
 class HoldoutCheck:
-    """The result of rendering at a left-out photo.
+    """The result of rendering at one left-out photo.
 
     Attributes:
         name: the photo that was left out.
-        result: "passed", "failed", or "undecided" when too little of the picture could be compared.
-        offset: median shift between rendering and photo over the picture's longest side.
+        result: "passed", "failed" (what can be matched is shifted), or "undecided" when too little can be matched.
+        offset: median shift between rendering and photo over the picture's longest side; None when nothing matches.
         agreement: share of the textured, covered pixels that can be matched between the two.
+        covered: share of the photo's pixels that are textured and covered.
         sentence: for the report.
     """
 
     name: str
-    result: Literal["passed", "failed", "undecided"]
-    offset: float
+    result: Result
+    offset: float | None
     agreement: float
+    covered: float
     sentence: str
 
 
+@dataclass(frozen=True)
+class RenderingCheck:
+    """The results of all photos that were left out in turn."""
+
+    photos: tuple[HoldoutCheck, ...]
+
+    @property
+    def result(self) -> Result:
+        """ "failed" if any photo failed, else "passed" if any passed."""
+        results = {check.result for check in self.photos}
+        return "failed" if "failed" in results else "passed" if "passed" in results else "undecided"
+
+    def sentences(self, result: Result) -> list[str]:
+        """Return what to tell about the photos with this result."""
+        return [check.sentence for check in self.photos if check.result == result]
+
+    def record(self) -> dict[str, object]:
+        """Return plain data for logs."""
+        return {"result": self.result, "photos": [asdict(check) for check in self.photos]}
+
+
 def check_by_rendering(
-    cameras: Mapping[str, EstimatedCamera], photos: Mapping[str, Float[ndarray, "H W 3"]], render: Renderer
-) -> HoldoutCheck | None:
-    """Leave one photo out, render at its camera, compare; None with fewer than four photos.
+    cameras: Mapping[str, EstimatedCamera],
+    photos: Mapping[str, Float[ndarray, "H W 3"]],
+    render: Renderer,
+    progress: Callable[[str, float], None] | None = None,
+) -> RenderingCheck | None:
+    """Leave each photo out in turn, render at its camera, compare; None with fewer than four photos.
 
     Args:
         cameras: the estimated cameras.
         photos: the undistorted pictures by name, in the shape `render` returns up to scale.
-        render: see `Renderer`; called once.
+        render: see `Renderer`; called once per photo that is left out.
+        progress: called with a sentence and the fraction done.
     """
     if len(cameras) < LEAST_PHOTOS:
         return None
-    name = choose_holdout(cameras)
-    rendered, covered = render([other for other in cameras if other != name], name)
-    return judge_pictures(name, rendered, photos[name], covered)
+    checks = []
+    chosen = choose_holdouts(cameras)
+    for number, name in enumerate(chosen):
+        if progress:
+            progress(f"checking poses: rendering at {name}", number / len(chosen))
+        rendered = render([other for other in cameras if other != name], name)
+        if rendered is None:
+            sentence = f"The check by rendering says nothing about {name}: the others give no reconstruction."
+            checks.append(HoldoutCheck(name, "undecided", None, 0.0, 0.0, sentence))
+        else:
+            picture, covered = rendered
+            checks.append(judge_pictures(name, picture, photos[name], covered))
+    return RenderingCheck(tuple(checks))
 
 
-def choose_holdout(cameras: Mapping[str, EstimatedCamera]) -> str:
-    """Return the photo best surrounded by the others: the camera nearest to the mean of all."""
-    centers = {name: camera.pinhole.center for name, camera in cameras.items()}
-    mean = np.mean(list(centers.values()), axis=0)
-    return min(centers, key=lambda name: float(np.linalg.norm(centers[name] - mean)))
+def choose_holdouts(cameras: Mapping[str, EstimatedCamera], count: int = MOST_CHECKED) -> list[str]:
+    """Return the photos to leave out: the best surrounded one, then each as far as possible from those chosen."""
+    names = list(cameras)
+    centers = np.stack([cameras[name].pinhole.center for name in names])
+    distance = np.linalg.norm(centers - centers.mean(axis=0), axis=1)
+    chosen = [int(distance.argmin())]
+    while len(chosen) < min(count, len(names)):
+        distance = np.linalg.norm(centers[:, None] - centers[chosen], axis=2).min(axis=1)
+        distance[chosen] = -1.0  # two photos may share one place
+        chosen.append(int(distance.argmax()))
+    return [names[index] for index in chosen]
 
 
 def judge_pictures(
@@ -85,21 +136,27 @@ def judge_pictures(
 ) -> HoldoutCheck:
     """Compare a rendering with the photo it should equal."""
     offset, agreement, compared = picture_offset(rendered, photo, covered)
+    known = round(offset, 5) if np.isfinite(offset) else None
+    numbers = known, round(agreement, 4), round(compared, 4)
     if compared < LEAST_COVERED:
         sentence = (
-            f"The check by rendering says nothing: too little of {name} is covered by the other photos."
+            f"The check by rendering says nothing about {name}: the other photos cover too little of it."
         )
-        return HoldoutCheck(name, "undecided", offset, agreement, sentence)
-    if agreement >= LEAST_AGREEMENT and offset <= MOST_OFFSET:
+        return HoldoutCheck(name, "undecided", *numbers, sentence)
+    if agreement < LEAST_AGREEMENT:
+        sentence = (
+            f"The check by rendering says nothing about {name}: a picture rendered from the others resembles it in "
+            f"only {agreement:.0%} of what they show, because it is far from them or its camera is wrong."
+        )
+        return HoldoutCheck(name, "undecided", *numbers, sentence)
+    if offset <= MOST_OFFSET:
         sentence = f"A picture rendered at {name}, which was left out, agrees with the photo."
-        return HoldoutCheck(name, "passed", offset, agreement, sentence)
-    what = (
-        f"is shifted by {offset:.1%} of its size (at most {MOST_OFFSET:.1%} allowed)"
-        if agreement >= LEAST_AGREEMENT
-        else f"resembles the photo in only {agreement:.0%} of the picture"
+        return HoldoutCheck(name, "passed", *numbers, sentence)
+    sentence = (
+        f"A picture rendered at {name}, which was left out, is shifted by {offset:.1%} of its size against the photo "
+        f"(at most {MOST_OFFSET:.1%} allowed): its camera, or those around it, are wrong."
     )
-    sentence = f"A picture rendered at {name}, which was left out, {what}: its camera may be wrong."
-    return HoldoutCheck(name, "failed", offset, agreement, sentence)
+    return HoldoutCheck(name, "failed", *numbers, sentence)
 
 
 def picture_offset(

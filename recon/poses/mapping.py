@@ -68,7 +68,7 @@ class Model:
     observations: dict[int, ndarray] = field(repr=False)
     reconstruction: Any = field(repr=False, default=None)
 
-    def relative_pose(self, i: int, j: int) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"]]:
+    def relative_pose(self, i: int, j: int) -> tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]]:
         """Return R, t with x_j = R x_i + t."""
         a, b = self.world_to_camera[i], self.world_to_camera[j]
         rotation = b[:3, :3] @ a[:3, :3].T

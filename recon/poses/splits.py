@@ -51,7 +51,7 @@ def _plausible_splits(affinity: ndarray) -> ndarray:
     return np.unique(rows ^ rows[:, :1], axis=0)
 
 
-def crossing_sum(sides: Bool[ndarray, "S C"], weights: Float[ndarray, "C C"]) -> Float[ndarray, "S"]:
+def crossing_sum(sides: Bool[ndarray, "S C"], weights: Float[ndarray, "C C"]) -> Float[ndarray, " S"]:
     """Return for each split the sum of the symmetric pair weights between its two sides."""
     side = sides.astype(np.float64)
     return np.einsum("si,ij,sj->s", side, np.asarray(weights, dtype=np.float64), 1.0 - side, optimize=True)
@@ -59,7 +59,7 @@ def crossing_sum(sides: Bool[ndarray, "S C"], weights: Float[ndarray, "C C"]) ->
 
 def crossing_tracks(
     sides: Bool[ndarray, "S C"], visible: Bool[ndarray, "P C"], least_photos: int = 3
-) -> Float[ndarray, "S"]:
+) -> Float[ndarray, " S"]:
     """Return for each split how many tracks of at least `least_photos` photos have photos on both sides."""
     tracks, repeats = np.unique(visible[visible.sum(axis=1) >= least_photos], axis=0, return_counts=True)
     if len(tracks) == 0:

@@ -56,12 +56,12 @@ class Camera:
         return invert_rigid(self.world_to_camera)
 
     @property
-    def center(self) -> Float[ndarray, "3"]:
+    def center(self) -> Float[ndarray, " 3"]:
         """Position in world coordinates."""
         return camera_center(self.world_to_camera)
 
     @property
-    def forward(self) -> Float[ndarray, "3"]:
+    def forward(self) -> Float[ndarray, " 3"]:
         """Unit viewing direction in world coordinates."""
         return self.world_to_camera[2, :3].copy()
 
@@ -71,7 +71,7 @@ class Camera:
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
 
     @property
-    def intrinsics(self) -> Float[ndarray, "4"]:
+    def intrinsics(self) -> Float[ndarray, " 4"]:
         """(fx, fy, cx, cy), the order the rasterizer takes."""
         return np.array([self.fx, self.fy, self.cx, self.cy])
 
@@ -92,7 +92,7 @@ class Camera:
         """Return the same camera with another pose."""
         return replace(self, world_to_camera=world_to_camera)
 
-    def project(self, points: Float[ndarray, "N 3"]) -> tuple[Float[ndarray, "N 2"], Float[ndarray, "N"]]:
+    def project(self, points: Float[ndarray, "N 3"]) -> tuple[Float[ndarray, "N 2"], Float[ndarray, " N"]]:
         """Project world points to pixels; returns pixel positions and depths (z, may be <= 0 behind the camera)."""
         local = points @ self.world_to_camera[:3, :3].T + self.world_to_camera[:3, 3]
         z = local[:, 2]
@@ -100,7 +100,7 @@ class Camera:
             pixels = local[:, :2] / z[:, None] * [self.fx, self.fy] + [self.cx, self.cy]
         return pixels, z
 
-    def unproject(self, pixels: Float[ndarray, "N 2"], depth: Float[ndarray, "N"]) -> Float[ndarray, "N 3"]:
+    def unproject(self, pixels: Float[ndarray, "N 2"], depth: Float[ndarray, " N"]) -> Float[ndarray, "N 3"]:
         """Return the world points at the given depths (z) behind the given pixel positions."""
         local = np.empty((len(pixels), 3))
         local[:, 0] = (pixels[:, 0] - self.cx) / self.fx * depth

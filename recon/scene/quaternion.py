@@ -7,7 +7,7 @@ from numpy import ndarray
 from recon.errors import ReconError
 
 
-def quaternion_to_rotation(quaternion: Float[ndarray, "4"]) -> Float[ndarray, "3 3"]:
+def quaternion_to_rotation(quaternion: Float[ndarray, " 4"]) -> Float[ndarray, "3 3"]:
     """Return the rotation matrix of a quaternion of any positive length.
 
     Raises:
@@ -27,7 +27,7 @@ def quaternion_to_rotation(quaternion: Float[ndarray, "4"]) -> Float[ndarray, "3
     )
 
 
-def rotation_to_quaternion(rotation: Float[ndarray, "3 3"]) -> Float[ndarray, "4"]:
+def rotation_to_quaternion(rotation: Float[ndarray, "3 3"]) -> Float[ndarray, " 4"]:
     """Return the unit quaternion of a rotation, with w >= 0.
 
     Takes the eigenvector of the largest eigenvalue of a symmetric 4x4 matrix, which is accurate for every angle and

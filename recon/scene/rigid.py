@@ -36,7 +36,7 @@ def rotation_angle(rotation: Float[ndarray, "*batch 3 3"]) -> Float[ndarray, "*b
 
 
 def look_at(
-    position: Float[ndarray, "3"], target: Float[ndarray, "3"], up: Float[ndarray, "3"]
+    position: Float[ndarray, " 3"], target: Float[ndarray, " 3"], up: Float[ndarray, " 3"]
 ) -> Float[ndarray, "4 4"]:
     """Return the world-to-camera matrix of a camera at `position` that looks at `target`.
 

@@ -1,6 +1,6 @@
 """A scene: posed views, which of them are inputs and which are held out."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from jaxtyping import Float, UInt8
@@ -37,7 +37,8 @@ class Scene:
         points: sparse points from pose estimation, if any.
         bounds: (near, far) depth that the data set's files state, if any.
         background: sRGB colour behind the object where the data set defines one (white for Blender scenes).
-        warnings: sentences for the report, e.g. photos that were left out and why.
+        warnings: sentences for the report about what may be wrong, e.g. photos that were left out and why.
+        notes: sentences for the report about what was done, e.g. which layout was read.
     """
 
     name: str
@@ -48,7 +49,8 @@ class Scene:
     points: SparsePoints | None = None
     bounds: tuple[float, float] | None = None
     background: tuple[float, float, float] | None = None
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [view.name for view in self.views]
@@ -84,3 +86,6 @@ class Scene:
 
     def with_warnings(self, *sentences: str) -> "Scene":
         return replace(self, warnings=(*self.warnings, *sentences))
+
+    def with_notes(self, *sentences: str) -> "Scene":
+        return replace(self, notes=(*self.notes, *sentences))

@@ -20,11 +20,14 @@ class Pixels:
         mask: [H, W] bool, true on the object, where the data set gives one.
         valid: [H, W] bool, false where undistortion left no picture (such pixels match one another perfectly and must
             take no part in stereo, losses or metrics); None when every pixel is valid.
+        background: sRGB colour that was put behind a transparent picture; None for opaque ones, whose surroundings
+            of the object are a picture of the world too.
     """
 
     image: Float[ndarray, "H W 3"]
     mask: Bool[ndarray, "H W"] | None = None
     valid: Bool[ndarray, "H W"] | None = None
+    background: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,3 +71,12 @@ class View:
     @property
     def valid(self) -> Bool[ndarray, "H W"] | None:
         return self.pixels.valid
+
+    @property
+    def background(self) -> tuple[float, float, float] | None:
+        return self.pixels.background
+
+    @property
+    def cutout(self) -> Bool[ndarray, "H W"] | None:
+        """The object's pixels where there is nothing else in the picture; None for a picture of the world."""
+        return None if self.background is None else self.mask

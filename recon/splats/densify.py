@@ -12,13 +12,13 @@ SPLIT_SHRINK = 1.6
 """Factor by which the scales of a split Gaussian shrink (3DGS, Kerbl et al. 2023, section 5.2)."""
 
 
-def clone(gaussians: Gaussians, chosen: Bool[Tensor, N]) -> Gaussians:
+def clone(gaussians: Gaussians, chosen: Bool[Tensor, " N"]) -> Gaussians:
     """Return copies of the chosen Gaussians, to be added beside them (3DGS, section 5.2: under-reconstruction)."""
     return gaussians.detach()[chosen].map(torch.clone)
 
 
 def split(
-    gaussians: Gaussians, chosen: Bool[Tensor, N], generator: torch.Generator, parts: int = 2
+    gaussians: Gaussians, chosen: Bool[Tensor, " N"], generator: torch.Generator, parts: int = 2
 ) -> Gaussians:
     """Return `parts` smaller Gaussians drawn from each chosen one, to replace it (3DGS, section 5.2)."""
     source = gaussians.detach()[chosen].map(lambda tensor: tensor.repeat(parts, *[1] * (tensor.ndim - 1)))

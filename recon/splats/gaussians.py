@@ -28,7 +28,7 @@ class Gaussians:
     means: Float[Tensor, "N 3"]
     log_scales: Float[Tensor, "N 3"]
     quaternions: Float[Tensor, "N 4"]
-    opacity_logits: Float[Tensor, N]
+    opacity_logits: Float[Tensor, " N"]
     sh: Float[Tensor, "N K 3"]
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Gaussians:
         return self.log_scales.exp()
 
     @property
-    def opacities(self) -> Float[Tensor, N]:
+    def opacities(self) -> Float[Tensor, " N"]:
         return self.opacity_logits.sigmoid()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -12,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 from recon.scene import View
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.points import PointCloud
+from recon.stereo.working_view import matchable
 
 MARGIN = 4
 """Cells by which the backdrop reaches beyond the photo's edges, with the colours of the edge."""
@@ -20,11 +22,20 @@ FAR_PERCENTILE = 80
 BEHIND = 1.03
 """And this much further away, so that it never hides a matched point."""
 LOOKED_THROUGH = 0.97
-"""A cell nearer than this share of another photo's depth there stands in free space and is left out."""
+"""A cell nearer than this share of another photo's depth there stands in free space."""
+HIDDEN = 1.03
+"""A cell farther than this share of another photo's depth there is out of its sight, and may have any colour."""
+OTHER_COLOR = 0.2
+"""Mean difference (sRGB) from which another photo's pixels, averaged over a cell, show something else."""
+PUSHED_BACK = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)
+"""A cell that another photo contradicts is tried at these multiples of its depth and left out when none fits."""
 
 
 def backdrop_points(views: Sequence[View], depths: Sequence[DepthMap], cell: int = 16) -> PointCloud:
     """Return one coarse point per cell of `cell` x `cell` pixels of every photo, behind the surfaces seen there.
+
+    No point is where another photo looks through it or shows another colour, nor beside the object where photos show
+    nothing else.
 
     Args:
         depths: one per view (`estimate_depth`).
@@ -33,43 +44,60 @@ def backdrop_points(views: Sequence[View], depths: Sequence[DepthMap], cell: int
     Returns:
         Points whose radius is half a cell and whose colour is that of the cell's farther pixels.
     """
-    parts = [_cells_of_view(index, views, depths, cell) for index in range(len(views))]
+    blurred = [cv2.blur(view.image, (cell, cell)) for view in views]
+    parts = [_cells_of_view(index, views, depths, blurred, cell) for index in range(len(views))]
     return PointCloud(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _cells_of_view(
-    index: int, views: Sequence[View], depths: Sequence[DepthMap], cell: int
+    index: int,
+    views: Sequence[View],
+    depths: Sequence[DepthMap],
+    blurred: Sequence[Float[ndarray, "H W 3"]],
+    cell: int,
 ) -> tuple[ndarray, ...]:
     view = views[index]
     depth, color = _pooled(view, depths[index].depth, cell)
-    depth, color = (
-        np.pad(a, [(MARGIN, MARGIN)] * 2 + [(0, 0)] * (a.ndim - 2), mode="edge") for a in (depth, color)
-    )
-    rows, columns = np.indices(depth.shape)
-    pixels = np.stack([(columns - MARGIN + 0.5) * cell, (rows - MARGIN + 0.5) * cell], axis=-1).reshape(-1, 2)
-    depth, color = depth.reshape(-1), color.reshape(-1, 3)
-    positions = view.camera.unproject(pixels, depth)
-    keep = depth > 0
-    for other, result in zip(views, depths, strict=True):
-        if other is not view:
-            keep &= ~_in_free_space(positions, other, result)
-    toward_camera = view.camera.center - positions[keep]
+    if view.cutout is None:  # an object ends at its outline, the world goes on beyond the frame
+        edges = [(MARGIN, MARGIN)] * 2
+        depth, color = np.pad(depth, edges, mode="edge"), np.pad(color, [*edges, (0, 0)], mode="edge")
+    margin = 0 if view.cutout is not None else MARGIN
+    rows, columns = np.nonzero(depth)
+    depth, color = depth[rows, columns], color[rows, columns]
+    pixels = (np.stack([columns, rows], axis=-1) - margin + 0.5) * cell
+    others = [other for other in range(len(views)) if other != index]
+
+    placed = np.zeros(len(depth))
+    for factor in PUSHED_BACK if view.cutout is None else PUSHED_BACK[:1]:
+        free = np.flatnonzero(placed == 0)
+        trial = depth[free] * factor
+        positions = view.camera.unproject(pixels[free], trial)
+        fits = np.ones(len(free), bool)
+        for other in others:
+            fits &= ~_contradicts(views[other], depths[other].depth, blurred[other], positions, color[free])
+        placed[free[fits]] = trial[fits]
+    keep = placed > 0
+    positions = view.camera.unproject(pixels[keep], placed[keep])
+    toward_camera = view.camera.center - positions
     return (
-        positions[keep].astype(np.float32),
+        positions.astype(np.float32),
         color[keep].astype(np.float32),
         (toward_camera / np.linalg.norm(toward_camera, axis=1, keepdims=True)).astype(np.float32),
-        (depth[keep] * cell / view.camera.fx).astype(np.float32),
+        (placed[keep] * cell / view.camera.fx).astype(np.float32),
         np.zeros(int(keep.sum()), np.float32),
         np.full(int(keep.sum()), index, np.int32),
     )
 
 
 def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarray, ndarray]:
-    """Return each cell's far depth (from the nearest cell that has any) and the mean colour of its far pixels."""
+    """Return each cell's far depth (from the nearest cell that has any) and the mean colour of its far pixels.
+
+    The depth is 0 where no cell has any, and where a cell lies outside a cut-out.
+    """
     height, width = depth.shape
     rows, columns = -(-height // cell), -(-width // cell)
     padding = [(0, rows * cell - height), (0, columns * cell - width)]
-    valid = np.ones_like(depth, bool) if view.valid is None else view.valid
+    valid = matchable(view)
 
     def blocks(values: ndarray) -> ndarray:
         extra = values.shape[2:]
@@ -94,14 +122,26 @@ def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarra
     plain = blocks(valid)[..., None].astype(np.float32)
     weight = np.where(weight.sum(axis=2, keepdims=True) > 0, weight, plain)
     color = (blocks(view.image) * weight).sum(axis=2) / np.maximum(weight.sum(axis=2), 1)
+    if view.cutout is not None:
+        far = np.where(blocks(valid).mean(axis=-1) >= 0.5, far, 0)
     return far * BEHIND, color
 
 
-def _in_free_space(positions: Float[ndarray, "N 3"], view: View, result: DepthMap) -> Bool[ndarray, N]:
-    """Tell which points another photo looks through, because it sees something behind them."""
+def _contradicts(
+    view: View,
+    depth: Float[ndarray, "H W"],
+    blurred: Float[ndarray, "H W 3"],
+    positions: Float[ndarray, "N 3"],
+    colors: Float[ndarray, "N 3"],
+) -> Bool[ndarray, " N"]:
+    """Tell which points a photo does not allow where they are."""
     pixels, z = view.camera.project(positions)
-    height, width = result.depth.shape
+    height, width = depth.shape
     inside = (z > 0) & (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
     column, row = (np.where(inside, pixels[:, axis], 0).astype(int) for axis in (0, 1))
-    surface = result.depth[row, column]
-    return inside & (surface > 0) & (z < LOOKED_THROUGH * surface)
+    surface = depth[row, column]
+    looks_through = (surface > 0) & (z < LOOKED_THROUGH * surface)
+    visible = (surface == 0) | (z < HIDDEN * surface)
+    other_color = visible & (np.abs(blurred[row, column] - colors).mean(axis=-1) > OTHER_COLOR)
+    beside = False if view.cutout is None else ~view.cutout[row, column]
+    return inside & (looks_through | other_color | beside)

@@ -45,13 +45,13 @@ class TriangulatedMatches:
         return self.positions[(self.views == view).any(axis=1)]
 
 
-def triangulate_matches(views: Sequence[View], *, use_masks: bool = True) -> TriangulatedMatches:
+def triangulate_matches(views: Sequence[View]) -> TriangulatedMatches:
     """Match SIFT features between all pairs of posed photos and triangulate them.
 
     A match is kept when it is mutual, passes the ratio test, lies within a pixel of both epipolar lines and its point
     is in front of both cameras.
     """
-    return match_working_views([working_view(view, MATCHING_PIXELS, use_masks) for view in views])
+    return match_working_views([working_view(view, MATCHING_PIXELS) for view in views])
 
 
 def match_working_views(views: Sequence[WorkingView]) -> TriangulatedMatches:
@@ -90,7 +90,7 @@ def _features(view: WorkingView) -> tuple[Float[ndarray, "N 2"], Float[ndarray, 
 
 def _mutual_matches(
     first: Float[ndarray, "N 128"], second: Float[ndarray, "M 128"]
-) -> tuple[Int[ndarray, K], Int[ndarray, K]]:
+) -> tuple[Int[ndarray, " K"], Int[ndarray, " K"]]:
     """Return indices of mutual nearest neighbours that pass the ratio test from both sides."""
     if len(first) < 2 or len(second) < 2:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)

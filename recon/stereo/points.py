@@ -35,9 +35,9 @@ class PointCloud:
     positions: Float[ndarray, "N 3"]
     colors: Float[ndarray, "N 3"]
     normals: Float[ndarray, "N 3"]
-    radii: Float[ndarray, N]
-    confidence: Float[ndarray, N]
-    views: Int[ndarray, N]
+    radii: Float[ndarray, " N"]
+    confidence: Float[ndarray, " N"]
+    views: Int[ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -414,7 +414,7 @@ def _stripes(
     return weights
 
 
-def _linear(color: str) -> Float[ndarray, "3"]:
+def _linear(color: str) -> Float[ndarray, " 3"]:
     """Return the linear RGB of "#rrggbb"."""
     srgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255.0
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)

@@ -151,9 +151,9 @@ class Shape(Protocol):
 class Rectangle:
     """A flat parallelogram: corner + u * edge_u + v * edge_v with u, v in [0, 1]."""
 
-    corner: Float[ndarray, "3"]
-    edge_u: Float[ndarray, "3"]
-    edge_v: Float[ndarray, "3"]
+    corner: Float[ndarray, " 3"]
+    edge_u: Float[ndarray, " 3"]
+    edge_v: Float[ndarray, " 3"]
     texture: "SolidTexture"
 
     def intersect(self, origin: ndarray, directions: ndarray) -> tuple[ndarray, ndarray]:
@@ -180,8 +180,8 @@ class Rectangle:
 class Box:
     """A box of half sizes `half` around `center`, turned by `yaw` radians about the vertical (z) axis."""
 
-    center: Float[ndarray, "3"]
-    half: Float[ndarray, "3"]
+    center: Float[ndarray, " 3"]
+    half: Float[ndarray, " 3"]
     yaw: float
     texture: "SolidTexture"
 
@@ -210,7 +210,7 @@ class Box:
 class Sphere:
     """A sphere that has rolled by `roll` radians about the y axis."""
 
-    center: Float[ndarray, "3"]
+    center: Float[ndarray, " 3"]
     radius: float
     texture: "SolidTexture"
     roll: float = 0.0
@@ -241,9 +241,9 @@ class SolidTexture:
         amplitudes: [K, 3] per colour channel.
     """
 
-    base: Float[ndarray, "3"]
+    base: Float[ndarray, " 3"]
     frequencies: Float[ndarray, "K 3"]
-    phases: Float[ndarray, "K"]
+    phases: Float[ndarray, " K"]
     amplitudes: Float[ndarray, "K 3"]
 
     @classmethod

@@ -238,7 +238,7 @@ class Renderer:
         return mesh
 
 
-def pose_at(placed: Placed, seconds: float) -> tuple[Float[ndarray, "3 3"], Float[ndarray, "3"]]:
+def pose_at(placed: Placed, seconds: float) -> tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]]:
     """Return an object's rotation matrix and position at a moment; it rests before and after its motion."""
     position, rotation = np.array(placed.position), np.array(placed.rotation)
     if len(placed.motion) == 1:

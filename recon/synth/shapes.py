@@ -30,10 +30,10 @@ class Patch:
     part: str
     points: Float[ndarray, "V U 3"]
     normals: Float[ndarray, "V U 3"]
-    u: Float[ndarray, "U"]
-    v: Float[ndarray, "V"]
+    u: Float[ndarray, " U"]
+    v: Float[ndarray, " V"]
 
-    def placed(self, offset: Float[ndarray, "3"], part: str | None = None) -> "Patch":
+    def placed(self, offset: Float[ndarray, " 3"], part: str | None = None) -> "Patch":
         return Patch(part or self.part, self.points + np.asarray(offset), self.normals, self.u, self.v)
 
 
@@ -162,7 +162,7 @@ class Tube:
         return [self.sweep(axis, np.full(len(axis), self.radius), side)]
 
     @staticmethod
-    def sweep(axis: Float[ndarray, "N 3"], radius: Float[ndarray, "N"], side: Float[ndarray, "3"]) -> Patch:
+    def sweep(axis: Float[ndarray, "N 3"], radius: Float[ndarray, " N"], side: Float[ndarray, " 3"]) -> Patch:
         """Return a tube around a curve that stays roughly perpendicular to `side`."""
         tangent = np.gradient(axis, axis=0)
         tangent /= np.linalg.norm(tangent, axis=-1, keepdims=True)

@@ -28,7 +28,7 @@ class CameraRefinementSettings:
     """Fraction of the training after which cameras may move."""
 
 
-def se3_exp(twist: Float[Tensor, 6]) -> Float[Tensor, "4 4"]:
+def se3_exp(twist: Float[Tensor, " 6"]) -> Float[Tensor, "4 4"]:
     """Map a twist (translation, rotation vector) to a rigid transform; smooth at zero."""
     zero = twist.new_zeros(())
     x, y, z = twist[3:].unbind()

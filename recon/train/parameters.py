@@ -11,6 +11,9 @@ from torch import Tensor
 from recon import ops
 from recon.splats import Gaussians
 
+SH_CONSTANT_VALUES = 3
+"""The first values of a row of `sh` are the constant coefficients of red, green and blue; they learn faster."""
+
 
 @dataclass(frozen=True)
 class LearningRates:
@@ -37,12 +40,9 @@ class LearningRates:
 
 
 class OptimizedGaussians:
-    """Gaussian parameters as leaf tensors with sparse Adam.
+    """Gaussian parameters as leaf tensors with sparse Adam."""
 
-    The constant and the view-dependent colour coefficients are two leaves, because they learn at different rates.
-    """
-
-    NAMES = ("means", "log_scales", "quaternions", "opacity_logits", "sh_constant", "sh_rest")
+    NAMES = ("means", "log_scales", "quaternions", "opacity_logits", "sh")
 
     def __init__(self, gaussians: Gaussians, rates: LearningRates, pixel_size: float) -> None:
         """Start from `gaussians`.
@@ -53,7 +53,7 @@ class OptimizedGaussians:
         self.rates = rates
         self.pixel_size = pixel_size
         self.steps = 0
-        self._set_parameters(_split(gaussians))
+        self._set_parameters(gaussians.tensors())
         self._moments = {name: _zero_moments(leaf) for name, leaf in self.leaves.items()}
 
     def __len__(self) -> int:
@@ -67,24 +67,17 @@ class OptimizedGaussians:
     @property
     def gaussians(self) -> Gaussians:
         """The current Gaussians; gradients flow to the leaves."""
-        leaves = self.leaves
-        return Gaussians(
-            means=leaves["means"],
-            log_scales=leaves["log_scales"],
-            quaternions=leaves["quaternions"],
-            opacity_logits=leaves["opacity_logits"],
-            sh=torch.cat([leaves["sh_constant"], leaves["sh_rest"]], dim=1)
-            if leaves["sh_rest"].shape[1]
-            else leaves["sh_constant"],
-        )
+        return Gaussians(**self.leaves)
 
     def learning_rate(self, name: str, progress: float) -> float:
         """Return an attribute's step size at a fraction `progress` of the training."""
         if name == "means":
             return self.rates.means_pixels * self.pixel_size * self.rates.means_final**progress
+        if name == "sh":
+            return self.rates.sh_constant
         return getattr(self.rates, name)
 
-    def step(self, progress: float, visible: Bool[Tensor, N] | None) -> None:
+    def step(self, progress: float, visible: Bool[Tensor, " N"] | None) -> None:
         """Update the visible Gaussians from their gradients and clear the gradients."""
         self.steps += 1
         for name, leaf in self.leaves.items():
@@ -98,12 +91,14 @@ class OptimizedGaussians:
                 second,
                 step=self.steps,
                 learning_rate=self.learning_rate(name, progress),
+                rest_learning_rate=self.rates.sh_rest if name == "sh" else None,
+                leading=SH_CONSTANT_VALUES if name == "sh" else None,
                 visible=visible,
             )
             leaf.grad = None
 
     @torch.no_grad()
-    def keep(self, index: Bool[Tensor, N] | Int[Tensor, M]) -> None:
+    def keep(self, index: Bool[Tensor, " N"] | Int[Tensor, " M"]) -> None:
         """Keep only the selected Gaussians, with their moments."""
         self._set_parameters({name: leaf[index] for name, leaf in self.leaves.items()})
         self._moments = {name: [m[index] for m in pair] for name, pair in self._moments.items()}
@@ -111,7 +106,7 @@ class OptimizedGaussians:
     @torch.no_grad()
     def append(self, gaussians: Gaussians) -> None:
         """Add Gaussians with zero moments."""
-        fresh = _split(gaussians)
+        fresh = gaussians.tensors()
         self._moments = {
             name: [torch.cat([m, torch.zeros_like(fresh[name])]) for m in pair]
             for name, pair in self._moments.items()
@@ -139,12 +134,6 @@ class OptimizedGaussians:
             for name in self.NAMES
         }
         self.steps = int(state["steps"])
-
-
-def _split(gaussians: Gaussians) -> dict[str, Tensor]:
-    tensors = gaussians.tensors()
-    sh = tensors.pop("sh")
-    return {**tensors, "sh_constant": sh[:, :1], "sh_rest": sh[:, 1:]}
 
 
 def _zero_moments(leaf: Tensor) -> list[Tensor]:

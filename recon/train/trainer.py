@@ -60,6 +60,7 @@ class Dropout(Protocol):
     def factors(
         self,
         gaussians: OptimizedGaussians,
+        view: str,
         camera_center: Tensor,
         progress: float,
         generator: torch.Generator,
@@ -73,13 +74,21 @@ class Dropout(Protocol):
 class Rule(Protocol):
     """Something done to the Gaussians after a step: density control, opacity decay."""
 
-    needs_screen_gradients: bool
+    def needs_screen_gradients(self, progress: float) -> bool: ...
 
     def after_step(self, trainer: Trainer, step: Step) -> None: ...
 
     def state(self) -> dict[str, Tensor]: ...
 
     def load_state(self, state: dict[str, Tensor]) -> None: ...
+
+
+class Control(Protocol):
+    """Someone who may look at the trainer after every iteration, keep it waiting, and end the training."""
+
+    def after_step(self, trainer: Trainer, loss: Tensor, step: Step) -> bool:
+        """Return false to end the training here; what has been learnt stays."""
+        ...
 
 
 @dataclass(eq=False)
@@ -127,6 +136,7 @@ class Trainer:
         generator: torch.Generator,
         callbacks: Sequence[Callback] = (),
         save_checkpoint: Callable[[Trainer], None] | None = None,
+        control: Control | None = None,
     ) -> None:
         self.gaussians = gaussians
         self.sampler = sampler
@@ -139,6 +149,8 @@ class Trainer:
         self.generator = generator
         self.callbacks = list(callbacks)
         self.save_checkpoint = save_checkpoint
+        self.control = control
+        self.stopped_early = False
         self.iteration = 0
         self.seconds = 0.0
         self._window = LossWindow(settings.early_stop)
@@ -154,7 +166,11 @@ class Trainer:
         return min(self.settings.sh_degree, self.iteration // max(1, self.settings.sh_every))
 
     def run(self) -> None:
-        """Train to the end (or to the early stop), calling the callbacks and saving checkpoints on the way."""
+        """Train to the end, calling the callbacks and saving checkpoints on the way.
+
+        The end is the last iteration, a loss that has stopped falling (`early_stop`), or the control's word; only the
+        last sets `stopped_early`.
+        """
         settings = self.settings
         while self.iteration < settings.iterations:
             started = time.perf_counter()
@@ -162,8 +178,12 @@ class Trainer:
             self.seconds += time.perf_counter() - started
             stop = self._window.add(loss)
             last = stop or self.iteration == settings.iterations
+            if self.control is not None and not self.control.after_step(self, loss, step) and not last:
+                stop = last = self.stopped_early = True
             if last or self.iteration % settings.log_every == 0:
-                self._report(loss, step)
+                record = self.record(loss, step)
+                for callback in self.callbacks:
+                    callback(self, record)
             due = settings.checkpoint_every and (last or self.iteration % settings.checkpoint_every == 0)
             if due and self.save_checkpoint:
                 self.save_checkpoint(self)
@@ -197,11 +217,11 @@ class Trainer:
         opacities = gaussians.opacities
         if self.dropout is not None:
             center = -pose[:3, :3].detach().T @ pose[:3, 3].detach()
-            factors = self.dropout.factors(self.gaussians, center, self.progress, self.generator)
+            factors = self.dropout.factors(self.gaussians, view.name, center, self.progress, self.generator)
             if factors is not None:
                 opacities = (opacities * factors).clamp(max=1.0)
         screen_offsets = None
-        if any(rule.needs_screen_gradients for rule in self.rules):
+        if any(rule.needs_screen_gradients(self.progress) for rule in self.rules):
             screen_offsets = torch.zeros(len(gaussians), 2, device=gaussians.means.device, requires_grad=True)
         outputs = dict.fromkeys(name for term in self.terms for name in term.outputs if _applies(name, view))
         rendering = ops.rasterize(
@@ -228,12 +248,13 @@ class Trainer:
             return torch.rand(3, generator=self.generator).to(device)
         return self.background
 
-    def _report(self, loss: Tensor, step: Step) -> None:
+    def record(self, loss: Tensor, step: Step) -> StepRecord:
+        """Return the line of progress of the iteration that was just done; waits for the GPU where there is one."""
         with torch.no_grad():
             squared = (step.rendering.color - step.view.image).square().mean(-1)
             weight = step.view.weight
             mse = squared.mean() if weight is None else (squared * weight).sum() / weight.sum().clamp(min=1)
-        record = StepRecord(
+        return StepRecord(
             iteration=self.iteration,
             iterations=self.settings.iterations,
             seconds=self.seconds,
@@ -241,8 +262,6 @@ class Trainer:
             psnr=float(-10 * torch.log10(mse.clamp(min=1e-10))),
             gaussians=len(self.gaussians),
         )
-        for callback in self.callbacks:
-            callback(self, record)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything the next step depends on, as tensors by dotted name."""

@@ -30,7 +30,7 @@ class TrainingView:
     name: str
     image: Float[Tensor, "H W 3"]
     world_to_camera: Float[Tensor, "4 4"]
-    intrinsics: Float[Tensor, 4]
+    intrinsics: Float[Tensor, " 4"]
     weight: Float[Tensor, "H W"] | None = None
     depth: Float[Tensor, "H W"] | None = None
     depth_weight: Float[Tensor, "H W"] | None = None

@@ -51,6 +51,8 @@ def test_cameras_of_a_run_round_trip(tmp_path: Path) -> None:
     )
     assert_same_cameras(found, scene)
     assert all(view.withheld for view in found.views)
+    assert np.array_equal(found.points.positions, scene.points.positions)
+    assert np.array_equal(found.points.colors, scene.points.colors)
     write_transforms(tmp_path / "again.json", found)
     assert_same_cameras(read_cameras(tmp_path / "again.json"), scene)
 

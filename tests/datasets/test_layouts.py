@@ -72,8 +72,22 @@ def test_a_recognised_but_broken_layout_tells_its_own_problem(tmp_path: Path) ->
 
 def test_the_layout_is_told(tmp_path: Path) -> None:
     scene = open_scene(transforms_folder(tmp_path))
-    assert scene.warnings[-1] == "read as transforms (transforms.json (nerfstudio, instant-ngp))"
+    assert scene.notes == ("read as transforms (transforms.json (nerfstudio, instant-ngp))",)
+    assert scene.warnings == ()
     assert len(scene.train) == 20 and scene.test == ()
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"scene": "scan65"}, "--scene can be chosen in spare data only, but .* is in transforms layout"),
+        ({"track": 1, "part": "test"}, "--track and --part can be chosen in spare data only"),
+        ({"frame": 0}, "--frame can be chosen in multi-camera data only"),
+    ],
+)
+def test_choices_of_other_layouts_are_refused(tmp_path: Path, choice, sentence: str) -> None:
+    with pytest.raises(ReconError, match=sentence):
+        open_scene(transforms_folder(tmp_path), **choice)
 
 
 def test_photos_without_cameras_are_sent_to_pose_estimation(tmp_path: Path) -> None:
@@ -107,6 +121,6 @@ def test_protocol_split_and_size_go_together(tmp_path: Path) -> None:
 
 def test_the_documentation_has_a_row_for_every_layout() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data-sets.md").read_text(encoding="utf-8")
-    assert [line.split("|")[1].strip() for line in page.splitlines() if line.startswith("| ")][1:] == [
-        layout.name for layout in LAYOUTS
-    ]
+    table = page[page.index("| layout |") :].split("\n\n")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert rows == [layout.name for layout in LAYOUTS]

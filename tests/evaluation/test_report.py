@@ -15,10 +15,13 @@ import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from recon.datasets import write_points
 from recon.errors import ReconError
 from recon.evaluation.pictures import picture_path
 from recon.evaluation.report import views as report_views
 from recon.evaluation.report import write_report
+from recon.evaluation.report.contents import read_contents
+from recon.scene import SparsePoints
 
 HOSTILE = "<script>alert(1)</script>.jpg"
 QUOTED = '"><img src=x onerror=alert(2)>.jpg'
@@ -223,6 +226,26 @@ def test_the_scene_data_is_json_with_cameras_in_world_coordinates(page):
         (corners[:, 2] < 0).all() and corners[0, 0] < 2 < corners[1, 0] and corners[0, 1] > 0 > corners[3, 1]
     )
     assert scene["points"] is None and scene["cameras"][0]["picture"].startswith("data:")
+
+
+def test_notes_are_shown_apart_from_warnings(tmp_path):
+    run = make_run(tmp_path / "run", warnings=[], notes=["read as llff"])
+    with open(run / "log.jsonl", "a") as log:
+        log.write(json.dumps({"event": "note", "text": "read as llff"}) + "\n")
+        log.write(json.dumps({"event": "note", "text": "a <b>note</b>"}) + "\n")
+    contents = read_contents(run)
+    assert contents.notes == ["read as llff", "a <b>note</b>"] and "read as llff" not in contents.warnings
+    page = write_report(run).read_text(encoding="utf-8")
+    assert page.count("<li>read as llff</li>") == 1 and "a &lt;b&gt;note" in page
+
+
+def test_sparse_points_are_drawn_where_there_is_no_splat(tmp_path):
+    run = make_run(tmp_path / "run")
+    (run / "splat.ply").unlink(missing_ok=True)
+    write_points(run / "points.ply", SparsePoints(np.eye(3), np.full((3, 3), 9, np.uint8)))
+    cameras = json.loads((run / "cameras.json").read_text())
+    (run / "cameras.json").write_text(json.dumps({**cameras, "ply_file_path": "points.ply"}))
+    assert json.loads(report(run).scripts[0])["points"]["count"] == 3
 
 
 def test_points_of_the_splat_are_drawn(tmp_path):

@@ -77,6 +77,22 @@ def test_video(run):
     assert path.name == "fly-through.mp4" and path.stat().st_size > 10_000
 
 
+def test_video_along_a_drawn_path(run, tmp_path):
+    camera = read_cameras(run.cameras_file).train_views[0].camera
+    to_world = (camera.camera_to_world @ np.diag([1.0, -1.0, -1.0, 1.0])).ravel().tolist()
+    frames = [{"camera_to_world": to_world, "fov": 50.0, "aspect": 4 / 3}] * 5
+    drawn = tmp_path / "path.json"
+    drawn.write_text(json.dumps({"render_width": 64, "render_height": 48, "fps": 10, "camera_path": frames}))
+    path = export_run(run.path, "mp4", tmp_path / "drawn.mp4", camera_path=drawn)
+    import imageio_ffmpeg
+
+    count, seconds = imageio_ffmpeg.count_frames_and_secs(str(path))
+    assert count == 5 and seconds == pytest.approx(0.5, abs=0.05)
+    assert next(imageio_ffmpeg.read_frames(str(path)))["size"] == (64, 48)
+    with pytest.raises(ReconError, match="use --to mp4"):
+        export_run(run.path, "glb", camera_path=drawn)
+
+
 def test_sentences(run, tmp_path):
     with pytest.raises(ReconError, match=r"writes a \.spz file"):
         export_run(run.path, "spz", tmp_path / "a.ply")

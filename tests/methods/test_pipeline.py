@@ -1,6 +1,7 @@
 """From photos to a run folder, end to end, on a small ray-cast scene."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ from PIL import Image
 
 from recon.datasets import write_transforms
 from recon.errors import ReconError
+from recon.methods.open_inputs import open_inputs
 from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import evaluate, reconstruct
 from recon.methods.stereo_inputs import stereo_inputs
+from recon.run_folder import RunFolder
 from recon.scene import View
 from recon.splats.formats import read_splats
 
@@ -46,10 +49,25 @@ def finished(capture, tmp_path_factory):
 
 
 def test_a_run_folder_holds_everything_that_was_promised(finished):
-    for name in ("config.yaml", "cameras.json", "splat.ply", "metrics.json", "log.jsonl", "report.html"):
+    names = ("config.yaml", "cameras.json", "splat.ply", "metrics.json", "log.jsonl", "report.html")
+    for name in (*names, "confidence.safetensors", "stereo_points.ply"):
         assert (finished.path / name).is_file(), name
     for folder in ("renders/train", "renders/test", "truth/test", "depth", "checkpoints"):
         assert any((finished.path / folder).iterdir()), folder
+
+
+def test_transparent_photos_are_rendered_over_the_colour_put_behind_them(capture, tmp_path):
+    cut_out = tmp_path / "cut_out"
+    shutil.copytree(capture, cut_out)
+    for path in cut_out.rglob("*.png"):
+        with Image.open(path) as picture:
+            picture.putalpha(picture.convert("L").point(lambda value: 255 if value > 100 else 0))
+            picture.save(path)
+    for folder, background in ((capture, None), (cut_out, (1.0, 1.0, 1.0))):
+        settings = resolve(options(folder, tmp_path / "run"))
+        scene = open_inputs(settings, RunFolder.create(tmp_path / f"run_{folder.name}", overwrite=False))
+        assert scene.background == background
+        assert (scene.train_views[0].cutout is None) == (background is None)
 
 
 def test_the_metrics_are_those_of_the_pictures(finished):
@@ -70,10 +88,38 @@ def test_the_reconstruction_resembles_the_held_out_photos(finished):
     assert finished.read_metrics()["test"]["psnr"] > 17
 
 
-def test_measuring_again_gives_the_same_numbers(finished):
-    before = finished.read_metrics()["test"]
+def test_measuring_again_changes_nothing(finished):
+    """Command, date, machine, times and pictures stay those of the reconstruction."""
+
+    def files():
+        return {
+            path.relative_to(finished.path): path.read_bytes()
+            for path in finished.path.rglob("*")
+            if path.is_file()
+        }
+
+    metrics, before = finished.read_metrics(), files()
     evaluate(finished.path)
-    assert finished.read_metrics()["test"]["psnr"] == pytest.approx(before["psnr"], abs=1e-4)
+    assert finished.read_metrics() == metrics
+    after = files()
+    assert {str(path) for path in before if after.get(path) != before[path]} == set()
+    assert set(after) == set(before)
+
+
+def test_a_run_that_lost_its_metrics_can_be_measured(finished, tmp_path):
+    run = RunFolder(tmp_path / "copy")
+    shutil.copytree(finished.path, run.path)
+    run.metrics_file.unlink()
+    evaluate(run.path)
+    metrics, whole = run.read_metrics(), finished.read_metrics()
+    assert metrics["test"] == whole["test"] and metrics["config_hash"] == whole["config_hash"]
+    assert "command" not in metrics, "the command that measured is not the one that reconstructed"
+
+
+def test_the_layout_is_a_note_and_no_warning(finished):
+    metrics = finished.read_metrics()
+    assert metrics["warnings"] == []
+    assert metrics["notes"] == ["read as transforms (transforms.json (nerfstudio, instant-ngp))"]
 
 
 def test_a_killed_run_resumes_to_the_same_splat(capture, tmp_path, monkeypatch, finished):
@@ -95,6 +141,34 @@ def test_a_killed_run_resumes_to_the_same_splat(capture, tmp_path, monkeypatch, 
     whole, resumed = read_splats(finished.splat_file), read_splats(run.splat_file)
     for name, tensor in whole.tensors().items():
         assert (tensor == resumed.tensors()[name]).all(), name
+
+
+def test_an_observer_is_told_every_step_and_sees_held_out_photos_only_at_the_end(capture, tmp_path):
+    from recon.methods.observer import Observer
+
+    told = []
+
+    class Listener(Observer):
+        def phase(self, name):
+            told.append(name)
+
+        def opened(self, run, scene):
+            told.append(f"{len(scene.train)} views")
+
+        def stereo(self, inputs):
+            told.append("points" if len(inputs.points) else "no points")
+
+        def training(self, trainer):
+            told.append(f"trainer at {trainer.iteration}")
+
+        def finished(self, run):
+            told.append("metrics" if run.metrics_file.exists() else "no metrics")
+
+    settings = (*FAST, "train.iterations=3")
+    run = reconstruct(options(capture, tmp_path / "run", settings=settings), Listener())
+    expected = ["poses", "5 views", "stereo", "points", "train", "trainer at 0", "evaluate", "metrics"]
+    assert told == expected
+    assert "stopped_early" not in run.read_metrics()
 
 
 def test_plain_splatting_from_random_gaussians_runs_too(capture, tmp_path):
@@ -141,6 +215,26 @@ def test_stereo_and_training_open_no_held_out_photo(textured_scene):
 def test_a_wrong_wish_is_told_in_a_sentence(capture, tmp_path, changes, words):
     with pytest.raises(ReconError, match=words):
         reconstruct(options(capture, tmp_path / "run", **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"settings": ("train.iterations=41",)}, "--set"),
+        ({"settings": ("stereo.planes=128",)}, "--set"),
+        ({"method": "splat", "seed": 3}, "--method, --seed"),
+        ({"scene": "scan65"}, "--scene"),
+    ],
+)
+def test_what_resuming_would_ignore_is_refused(capture, finished, changes, named):
+    with pytest.raises(ReconError, match=f"other values of {named}, and --resume"):
+        reconstruct(options(capture, finished.path, resume=True, **changes))
+
+
+def test_resuming_needs_no_option_repeated(capture, finished):
+    bare = ReconstructOptions(photos=capture, output=finished.path, resume=True)
+    assert reconstruct(bare).path == finished.path
+    assert reconstruct(options(capture, finished.path, resume=True)).path == finished.path
 
 
 def test_an_existing_run_is_kept(capture, finished):

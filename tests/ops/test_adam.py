@@ -26,6 +26,17 @@ def test_equals_twin(shape, sparse, instruction_set, use_instruction_set):
         torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_may_learn_at_two_rates(sparse):
+    visible = torch.arange(500) % 5 != 0 if sparse else None
+    ours, exact = list(arrays(500, 4, 3)), [array.double() for array in arrays(500, 4, 3)]
+    options = {"step": 3, "learning_rate": 0.1, "rest_learning_rate": 0.002, "leading": 3, "visible": visible}
+    adam_step(*ours, **options)
+    reference.adam_step(*exact, **options)
+    for got, expected in zip(ours, exact, strict=True):
+        torch.testing.assert_close(got.double(), expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("step_as_tensor", [False, True])
 def test_follows_torch_optimiser(step_as_tensor):
     start, gradients = torch.randn(50, 4), torch.randn(30, 50, 4)

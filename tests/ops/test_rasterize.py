@@ -54,7 +54,8 @@ def test_plain_colors_and_no_background():
     case = random_case(seed=2)
     for name in ("sh", "background", "features", "screen_offsets"):
         del case.tensors[name]
-    case.tensors["colors"] = torch.rand(200, 3)
+    # Plain colours are taken as they are, below 0 and above 1 too.
+    case.tensors["colors"] = 2 * torch.rand(200, 3) - 0.5
     images, got = gradients(ops.rasterize, case)
     expected_images, expected = gradients(twin, case.to(torch.float64))
     torch.testing.assert_close(images["color"].double(), expected_images["color"], atol=1e-5, rtol=0)

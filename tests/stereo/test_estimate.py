@@ -137,8 +137,11 @@ def test_black_margins_get_no_depth_and_spoil_nothing(room):
         assert (relative_error(result.depth, room.depths[view.name])[known] < 0.02).mean() > 0.9
 
 
-def test_masks_limit_depth_to_the_object(object_scene):
-    views = object_scene.scene.train_views[:4]
+def test_cutouts_have_depth_on_the_object_only(object_scene):
+    views = [
+        with_pixels(view, dataclasses.replace(view.pixels, background=(1.0, 1.0, 1.0)))
+        for view in object_scene.scene.train_views[:4]
+    ]
     results = estimate_depth(views, bounds=object_scene.scene.bounds)
     for view, result in zip(views, results, strict=True):
         assert (result.depth[~view.mask] == 0).all()

@@ -5,13 +5,20 @@ import pytest
 
 from recon.stereo import TriangulatedMatches
 from recon.stereo.cleaning import fill_nearest, small_components
-from recon.stereo.consistency import agreement, floats_in_front, relative_projection
+from recon.stereo.consistency import (
+    agreement,
+    floats_in_front,
+    looks_different,
+    outside_cutout,
+    relative_projection,
+)
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.depth_range import depth_ranges
 from recon.stereo.matching import lowest_weight
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.sources import select_sources
 from recon.stereo.upsample import upsample
+from recon.stereo.working_view import WorkingView
 from tests.stereo.stereo_cases import camera_at
 
 
@@ -42,6 +49,30 @@ def test_only_what_is_in_front_floats(pair):
     assert not floats_in_front(pair[0], a, pair[1], b).any()
     assert not floats_in_front(pair[0], a * 1.1, pair[1], b).any()
     assert not floats_in_front(pair[0], a * 0.9, pair[1], np.zeros_like(b)).any()
+
+
+def colored(camera, color, cutout=None):
+    size = (camera.height, camera.width)
+    image = np.broadcast_to(np.array(color, np.float32), (*size, 3)).copy()
+    return WorkingView("photo", camera, image, np.ones(size, bool), cutout)
+
+
+def test_another_color_speaks_against_a_point_only_where_nothing_else_is_known(pair):
+    depth, inner = plane_depth(pair[0], 0.0), np.s_[15:-15, 30:-30]
+    brown, white = colored(pair[0], [0.5, 0.3, 0.2]), colored(pair[1], [1, 1, 1])
+    unknown, known = np.zeros_like(depth), plane_depth(pair[1], 0.0)
+    assert looks_different(brown, depth, white, unknown)[inner].all()
+    assert not looks_different(brown, depth, white, known).any()
+    assert not looks_different(brown, depth, colored(pair[1], [0.55, 0.3, 0.2]), unknown).any()
+
+
+def test_what_falls_beside_a_cutout_is_outside(pair):
+    depth, inner = plane_depth(pair[0], 0.0), np.s_[15:-15, 30:-30]
+    cutout = np.zeros(depth.shape, bool)
+    views = [colored(camera, [1, 1, 1], cutout) for camera in pair]
+    assert outside_cutout(views[0], depth, views[1])[inner].all()
+    assert not outside_cutout(views[0], depth, colored(pair[1], [1, 1, 1], ~cutout)).any()
+    assert not outside_cutout(views[0], depth, colored(pair[1], [1, 1, 1])).any()
 
 
 def test_relative_projection_gives_pixels_and_depth(pair):

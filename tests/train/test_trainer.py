@@ -73,6 +73,31 @@ def psnr(gaussians: Gaussians, view) -> float:
     return float(-10 * torch.log10((picture - torch.as_tensor(view.image)).square().mean()))
 
 
+def test_view_space_gradients_are_made_only_while_something_can_grow(textured_scene):
+    trainer = make_trainer(textured_scene, iterations=60)
+    view = trainer.sampler.photos[0]
+    assert trainer.render(view)[1] is not None
+    trainer.iteration = 30  # DensitySettings.stop is half of the training
+    assert trainer.render(view)[1] is None
+
+
+def test_dropout_keeps_a_views_weights_for_a_while_and_in_its_state(textured_scene):
+    def weights(dropout, view):
+        return dropout._drop_weights(trainer.gaussians, view, torch.zeros(3))
+
+    trainer = make_trainer(textured_scene)
+    dropout, resumed = trainer.dropout, GuidedDropout(DropoutSettings())
+    first = weights(dropout, "a")
+    with torch.no_grad():
+        trainer.gaussians.leaves["means"] += torch.tensor([0.0, 0.0, 5.0]) * torch.rand(len(first), 1)
+    assert torch.equal(weights(dropout, "a"), first)
+    assert not torch.equal(weights(dropout, "b"), first)
+    resumed.load_state(dropout.state())
+    assert torch.equal(weights(resumed, "a"), first)
+    trainer.gaussians.steps += GuidedDropout.KEEP_WEIGHTS
+    assert not torch.equal(weights(dropout, "a"), first)
+
+
 def test_training_learns_the_held_out_view(textured_scene):
     trainer = make_trainer(textured_scene, iterations=120)
     view = textured_scene.scene.test_views[0]
@@ -94,6 +119,39 @@ def test_the_same_seed_gives_the_same_result_and_another_does_not(textured_scene
         results.append(trainer.gaussians.gaussians.detach())
     assert torch.equal(results[0].means, results[1].means)
     assert len(results[0]) != len(results[2]) or not torch.equal(results[0].means, results[2].means)
+
+
+class StopAt:
+    """A control that ends the training at an iteration, and counts how often it was asked."""
+
+    def __init__(self, iteration: int) -> None:
+        self.iteration = iteration
+        self.asked = 0
+
+    def after_step(self, trainer, loss, step) -> bool:
+        self.asked += 1
+        return trainer.iteration < self.iteration
+
+
+def test_a_control_ends_the_training_cleanly(textured_scene, tmp_path):
+    records = []
+    trainer = make_trainer(
+        textured_scene, control=StopAt(13), callbacks=[lambda _, record: records.append(record)]
+    )
+    trainer.save_checkpoint = lambda current: save_checkpoint(current, tmp_path, "settings")
+    trainer.run()
+    assert trainer.stopped_early and trainer.iteration == trainer.control.asked == 13
+    assert [record.iteration for record in records] == [10, 13], "the last iteration is reported"
+    resumed = make_trainer(textured_scene)
+    assert load_checkpoint(resumed, tmp_path, "settings") and resumed.iteration == 13
+
+
+def test_a_control_changes_nothing_while_it_lets_the_training_go_on(textured_scene):
+    alone, watched = make_trainer(textured_scene, 20), make_trainer(textured_scene, 20, control=StopAt(20))
+    alone.run()
+    watched.run()
+    assert not watched.stopped_early, "the last iteration was done anyway"
+    assert torch.equal(alone.gaussians.gaussians.means, watched.gaussians.gaussians.means)
 
 
 @pytest.mark.parametrize("interrupted_at", [20, 40])

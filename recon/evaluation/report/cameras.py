@@ -123,7 +123,7 @@ def _pyramid_size(centers: Float[ndarray, "N 3"], distance: float) -> float:
     return float(np.clip(0.9 * spacing, 0.05 * distance, 0.12 * distance))
 
 
-def _closest_to_axes(centers: Float[ndarray, "N 3"], forwards: Float[ndarray, "N 3"]) -> Float[ndarray, 3]:
+def _closest_to_axes(centers: Float[ndarray, "N 3"], forwards: Float[ndarray, "N 3"]) -> Float[ndarray, " 3"]:
     """Return the point closest to all optical axes, in front of the cameras."""
     projectors = np.eye(3) - forwards[:, :, None] * forwards[:, None, :]
     # The small weight on the centres' mean keeps parallel axes from sending the point to infinity.
@@ -136,10 +136,10 @@ def _closest_to_axes(centers: Float[ndarray, "N 3"], forwards: Float[ndarray, "N
 
 
 def _scene_points(contents: Contents) -> tuple[Float[ndarray, "P 3"], UInt8[ndarray, "P 3"]]:
-    """Return a sample of the sparse points that cameras.json names, or else of the splat's Gaussians."""
+    """Return a sample of the splat's Gaussians; of a run without a splat, the sparse points that cameras.json names."""
     empty = np.zeros((0, 3)), np.zeros((0, 3), np.uint8)
     named = contents.cameras.get("ply_file_path")
-    for candidate in (named, "splat.ply"):
+    for candidate in ("splat.ply", named):
         if not isinstance(candidate, str):
             continue
         path = (contents.path / candidate).resolve()

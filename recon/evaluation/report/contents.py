@@ -40,6 +40,7 @@ class Contents:
         path: the run folder.
         config_text: config.yaml as it is written.
         seeds: `metrics.json` of the folders below `seeds/`, for a run repeated with several seeds.
+        warnings, notes: sentences about what may be wrong, and about what was done.
         problems: sentences about files that could not be read.
     """
 
@@ -51,6 +52,7 @@ class Contents:
     steps: list[Step] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     seeds: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -126,8 +128,9 @@ def read_contents(folder: Path) -> Contents:
         problems.append("This run has no metrics.json: it did not finish, so nothing was measured.")
     if run.cameras_file.exists():
         contents.cameras = _mapping(run.cameras_file, problems)
-    if isinstance(warnings := contents.metrics.get("warnings"), list):
-        contents.warnings += [str(text) for text in warnings]
+    for kind, sentences in (("warnings", contents.warnings), ("notes", contents.notes)):
+        if isinstance(told := contents.metrics.get(kind), list):
+            sentences += [str(text) for text in told]
     if run.log_file.exists():
         _read_log(run.log_file, contents)
     for path in sorted((run.path / "seeds").glob("*/metrics.json")):
@@ -160,6 +163,7 @@ def _mapping(path: Path, problems: list[str]) -> dict[str, Any]:
 
 def _read_log(path: Path, contents: Contents) -> None:
     seen: dict[int, Step] = {}
+    told = {"warning": contents.warnings, "note": contents.notes}
     for line in _log_lines(path, contents.problems):
         event = line.get("event")
         if event == "step" and (iteration := number(line.get("iteration"))) is not None:
@@ -175,8 +179,8 @@ def _read_log(path: Path, contents: Contents) -> None:
         elif event == "phase" and (seconds := number(line.get("seconds"))) is not None:
             name = str(line.get("name"))
             contents.phases[name] = contents.phases.get(name, 0.0) + seconds
-        elif event == "warning" and str(line.get("text")) not in contents.warnings:
-            contents.warnings.append(str(line.get("text")))
+        elif event in told and str(line.get("text")) not in told[event]:
+            told[event].append(str(line.get("text")))
     contents.steps = [seen[iteration] for iteration in sorted(seen)]
 
 

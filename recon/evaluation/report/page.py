@@ -109,7 +109,7 @@ def report_page(contents: Contents) -> str:
         links=join(links),
         # Everything above may add to the problems, so they are written last.
         summary=join([_facts(contents), _tiles(contents)]),
-        warnings=_warnings(contents),
+        warnings=join([_warnings(contents), _notes(contents)]),
         sections=join(body for _, _, body in present),
         data=_json(scene),
     )
@@ -181,6 +181,13 @@ def _warnings(contents: Contents) -> Html:
     title = "1 warning" if len(sentences) == 1 else f"{len(sentences)} warnings"
     items = [element("li", sentence) for sentence in sentences]
     return element("aside", element("h2", title), element("ul", items), class_="warnings", aria_label=title)
+
+
+def _notes(contents: Contents) -> Html | None:
+    if not contents.notes:
+        return None
+    items = [element("li", sentence) for sentence in contents.notes]
+    return element("aside", element("ul", items), class_="notes", aria_label="Notes")
 
 
 def _held_out(contents: Contents) -> Html:
@@ -431,6 +438,10 @@ def _command(contents: Contents) -> tuple[str | None, bool]:
         "split",
         "views",
         "max_size",
+        "scene",
+        "track",
+        "part",
+        "frame",
         "device",
         "seed",
     ):

@@ -16,6 +16,8 @@ def adam_step(
     *,
     step: int | Float[Tensor, ""],
     learning_rate: float | Float[Tensor, ""],
+    rest_learning_rate: float | Float[Tensor, ""] | None = None,
+    leading: int | None = None,
     beta1: float = 0.9,
     beta2: float = 0.999,
     epsilon: float = 1e-15,
@@ -27,6 +29,9 @@ def adam_step(
     second = beta2 * second_moment[rows] + (1 - beta2) * gradient[rows] ** 2
     unbiased_first = first / (1 - beta1 ** float(step))
     unbiased_second = second / (1 - beta2 ** float(step))
-    parameter[rows] -= learning_rate * unbiased_first / (unbiased_second.sqrt() + epsilon)
+    rates = torch.full_like(parameter[:1], float(learning_rate))
+    if leading is not None and rest_learning_rate is not None:
+        rates.view(-1)[leading:] = float(rest_learning_rate)
+    parameter[rows] -= rates * unbiased_first / (unbiased_second.sqrt() + epsilon)
     first_moment[rows] = first
     second_moment[rows] = second

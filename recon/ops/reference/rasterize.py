@@ -32,16 +32,16 @@ def rasterize(
     means: Float[Tensor, "N 3"],
     quaternions: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
-    opacities: Float[Tensor, N],
+    opacities: Float[Tensor, " N"],
     sh: Float[Tensor, "N K 3"] | None,
     world_to_camera: Float[Tensor, "4 4"],
-    intrinsics: Float[Tensor, 4],
+    intrinsics: Float[Tensor, " 4"],
     width: int,
     height: int,
     *,
     sh_degree: int | None = None,
     colors: Float[Tensor, "N 3"] | None = None,
-    background: Float[Tensor, 3] | None = None,
+    background: Float[Tensor, " 3"] | None = None,
     features: Float[Tensor, "N C"] | None = None,
     outputs: tuple[str, ...] = ("color",),
     antialiased: bool = False,
@@ -162,7 +162,7 @@ def rotation_matrices(quaternions: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3
 def project_covariance(
     axes: Float[Tensor, "N 3 3"],
     points: Float[Tensor, "N 3"],
-    intrinsics: Float[Tensor, 4],
+    intrinsics: Float[Tensor, " 4"],
     width: int,
     height: int,
 ) -> tuple[Float[Tensor, "N 3"], Float[Tensor, "N 2"]]:
@@ -235,7 +235,7 @@ def camera_normals(
 
 
 def composite(
-    delta: Float[Tensor, "n P 2"], conic: Float[Tensor, "n 3"], opacities: Float[Tensor, n]
+    delta: Float[Tensor, "n P 2"], conic: Float[Tensor, "n 3"], opacities: Float[Tensor, " n"]
 ) -> tuple[Float[Tensor, "n P"], Bool[Tensor, "n P"]]:
     """Return the blending weight of n Gaussians, nearest first, at P pixels, and which one is the pixel's median.
 

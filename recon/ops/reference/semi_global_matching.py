@@ -30,7 +30,7 @@ def path_costs(
     volume: Int32[Tensor, "H W D"],
     gray: Int32[Tensor, "H W"],
     small_penalty: int,
-    penalties: Int32[Tensor, 256],
+    penalties: Int32[Tensor, " 256"],
     dx: int,
     dy: int,
 ) -> Int32[Tensor, "H W D"]:

@@ -36,8 +36,6 @@ class DensitySettings:
 class DensityControl:
     """Collects view-space gradients and grows and prunes by them."""
 
-    needs_screen_gradients = True
-
     def __init__(self, settings: DensitySettings, gaussians: OptimizedGaussians, max_gaussians: int) -> None:
         self.settings = settings
         self.max_gaussians = max_gaussians
@@ -47,6 +45,10 @@ class DensityControl:
         self._gradient = torch.zeros(count, device=device)
         self._seen = torch.zeros(count, device=device)
         self._radius = torch.zeros(count, device=device)
+
+    def needs_screen_gradients(self, progress: float) -> bool:
+        """Say whether a step at this fraction of the training still counts towards growth."""
+        return progress < self.settings.stop
 
     def after_step(self, trainer: Trainer, step: Step) -> None:
         settings, total = self.settings, trainer.settings.iterations

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from recon.splats.dropout import drop_probability, local_density
+from recon.splats.dropout import drop_weights, local_density
 from recon.train.parameters import OptimizedGaussians
 
 
@@ -26,14 +27,20 @@ class DropoutSettings:
 class GuidedDropout:
     """Draws, each step, which Gaussians take part; the others get opacity zero."""
 
+    KEEP_WEIGHTS = 20
+    """Iterations for which a view's weights are kept: centres move fractions of a pixel in that time."""
+
     def __init__(self, settings: DropoutSettings) -> None:
         self.settings = settings
         self._density = torch.empty(0)
         self._round = -1
+        self._weights: dict[str, Tensor] = {}
+        self._weights_round = -1
 
     def factors(
         self,
         gaussians: OptimizedGaussians,
+        view: str,
         camera_center: Tensor,
         progress: float,
         generator: torch.Generator,
@@ -43,12 +50,20 @@ class GuidedDropout:
         rate = settings.start_rate + (settings.end_rate - settings.start_rate) * progress
         if rate <= 0:
             return None
-        means = gaussians.leaves["means"].detach()
-        probability = drop_probability(
-            (means - camera_center).norm(dim=1), self._local_density(gaussians), rate
-        )
-        dropped = torch.rand(len(means), generator=generator).to(means.device) < probability
-        return torch.where(dropped, 0.0, 1.0 / (1.0 - probability))
+        probability = (rate * self._drop_weights(gaussians, view, camera_center)).clamp(max=0.9)
+        stays = torch.rand(len(gaussians), generator=generator).to(probability.device) >= probability
+        return stays / (1.0 - probability)
+
+    def _drop_weights(self, gaussians: OptimizedGaussians, view: str, camera_center: Tensor) -> Tensor:
+        due = gaussians.steps // self.KEEP_WEIGHTS
+        if due != self._weights_round:
+            self._weights, self._weights_round = {}, due
+        weights = self._weights.get(view)
+        if weights is None or len(weights) != len(gaussians):
+            means = gaussians.leaves["means"].detach()
+            weights = drop_weights(_distances(means, camera_center), self._local_density(gaussians))
+            self._weights[view] = weights
+        return weights
 
     def _local_density(self, gaussians: OptimizedGaussians) -> Tensor:
         due = gaussians.steps // self.settings.refresh
@@ -58,9 +73,26 @@ class GuidedDropout:
         return self._density
 
     def state(self) -> dict[str, Tensor]:
-        # The density is that of an earlier step's centres: without it a resumed run would draw other Gaussians.
-        return {"density": self._density, "round": torch.tensor(self._round)}
+        # All are of an earlier step's centres: without them a resumed run would draw other Gaussians.
+        return {
+            "density": self._density,
+            "round": torch.tensor(self._round),
+            "weights_round": torch.tensor(self._weights_round),
+            **{f"weights.{view}": weights for view, weights in self._weights.items()},
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         self._density = state["density"]
         self._round = int(state["round"])
+        self._weights_round = int(state["weights_round"])
+        self._weights = {
+            name.removeprefix("weights."): weights
+            for name, weights in state.items()
+            if name.startswith("weights.")
+        }
+
+
+def _distances(points: Float[Tensor, "N 3"], center: Float[Tensor, " 3"]) -> Float[Tensor, " N"]:
+    # By coordinate: torch reduces rows of three at a third of this speed.
+    x, y, z = (points[:, axis] - center[axis] for axis in range(3))
+    return x.square_().addcmul_(y, y).addcmul_(z, z).sqrt_()

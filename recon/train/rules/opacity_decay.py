@@ -17,7 +17,6 @@ class OpacityDecay:
     Source: Binocular3DGS (Han et al. 2024), section 3.3.
     """
 
-    needs_screen_gradients = False
     EVERY = 10
     """Applied this seldom, to the matching power, because it touches every Gaussian."""
 
@@ -27,6 +26,9 @@ class OpacityDecay:
             raise ValueError(f"the factor of the opacities must be in (0, 1], got {factor}")
         self.factor = factor
         self.start = start
+
+    def needs_screen_gradients(self, progress: float) -> bool:
+        return False
 
     @torch.no_grad()
     def after_step(self, trainer: Trainer, step: Step) -> None:
@@ -46,13 +48,15 @@ class OpacityDecay:
 class OpacityReset:
     """Pull all opacities down to a low value every so often (3DGS, Kerbl et al. 2023, section 5.2)."""
 
-    needs_screen_gradients = False
     CEILING = 0.01
 
     def __init__(self, every: int, stop: float) -> None:
         """Reset every `every` iterations until the fraction `stop` of the training."""
         self.every = every
         self.stop = stop
+
+    def needs_screen_gradients(self, progress: float) -> bool:
+        return False
 
     @torch.no_grad()
     def after_step(self, trainer: Trainer, step: Step) -> None:
