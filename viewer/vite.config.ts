@@ -12,5 +12,5 @@ export default defineConfig({
     license: { fileName: "licenses.md" },
   },
   worker: { format: "es" },
-  test: { testTimeout: 120_000, hookTimeout: 120_000, fileParallelism: false },
+  test: { testTimeout: 300_000, hookTimeout: 120_000, fileParallelism: false },
 });

@@ -76,7 +76,7 @@ export async function open(
   const viewport = { width: options.width ?? 320, height: options.height ?? 240 };
   const context = await browser.newContext({ viewport, reducedMotion: "reduce", ...options.context });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => {
@@ -84,7 +84,7 @@ export async function open(
   });
   await page.goto(server.url + (options.path ?? ""));
   try {
-    await until(page, () => window.__recon?.state.session === true && window.__recon.framesDrawn > 0, 12);
+    await until(page, () => window.__recon?.state.session === true && window.__recon.framesDrawn > 0);
   } catch (error) {
     const state = await page.evaluate(() => JSON.stringify(window.__recon?.state ?? document.body.innerText));
     await context.close();
@@ -110,7 +110,7 @@ export async function open(
 }
 
 /** Wait until something holds in the page; Playwright's own waitForFunction needs eval, which the page's policy forbids. */
-export async function until(page: Page, holds: () => boolean, seconds = 30): Promise<void> {
+export async function until(page: Page, holds: () => boolean, seconds = 60): Promise<void> {
   for (const end = Date.now() + 1000 * seconds; ;) {
     if (await page.evaluate(holds)) return;
     if (Date.now() > end) throw new Error(`the page did not get there within ${seconds} s: ${String(holds)}`);

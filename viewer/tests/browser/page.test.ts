@@ -101,7 +101,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
   });
 
   test("jumps to a camera from the list, from its frustum and by key", async () => {
-    const opened = await look({ width: 900, height: 600 });
+    const opened = await look({ width: 1200, height: 900 });
     const { page } = opened;
     await page.evaluate(() => window.__recon.change({ pixelRatio: 0.25 }));
     await page.getByRole("button", { name: /image003/ }).click();

@@ -12,6 +12,7 @@ import {
   clampByte,
   roundHalfEven,
 } from "./limits";
+import { inflateZstd } from "./zstd";
 
 const MAGIC = 0x5053474e; // "NGSP", little endian
 const HEADER = 16;
@@ -116,7 +117,7 @@ async function decodeGzip(content: Uint8Array, source: string): Promise<Gaussian
   }
 }
 
-async function decodeZstd(content: Uint8Array, source: string): Promise<Gaussians> {
+function decodeZstd(content: Uint8Array, source: string): Gaussians {
   const header = parseHeader(content, [4], source, content.length);
   if (content.length < HEADER_V4) throw new FormatError(`${source} is cut off within its header`);
   const view = viewOf(content);
@@ -126,7 +127,6 @@ async function decodeZstd(content: Uint8Array, source: string): Promise<Gaussian
   if (header.streams !== used.length || table < HEADER_V4 || offset > content.length)
     throw new FormatError(`${source} is damaged: its table of ${header.streams} streams does not fit`);
   if (header.flags & HAS_EXTENSIONS) checkAxes(content.subarray(HEADER_V4, table), source);
-  const { inflateZstd } = await import("./zstd");
   const attributes: Uint8Array[] = [];
   for (let i = 0; i < used.length; i++) {
     const compressed = Number(view.getBigUint64(table + STREAM * i, true));
