@@ -30,8 +30,21 @@ def test_units(viewer: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
-def test_the_page_in_chromium(viewer: Path) -> None:
-    """Needs Chromium; screenshots are left in viewer/tests/artefacts."""
+def test_the_page_draws_what_the_rasterizer_draws(viewer: Path) -> None:
+    needs_chromium()
+    npm(viewer, "test:equality")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+def test_the_page_as_a_person_uses_it(viewer: Path) -> None:
+    """Takes some twelve minutes without a GPU, so only on request; screenshots are left in viewer/tests/artefacts."""
+    if "RECON_BROWSER_TESTS" not in os.environ:
+        pytest.skip("runs when RECON_BROWSER_TESTS is set")
+    needs_chromium()
+    npm(viewer, "test:browser")
+
+
+def needs_chromium() -> None:
     if "CHROMIUM" not in os.environ and shutil.which("chromium") is None:
         pytest.skip("needs Chromium")
-    npm(viewer, "test:browser")
