@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from recon.server.session import Stage, open_session
 from recon.splats import Gaussians
 from recon.splats.formats import write_splats
 from recon.splats.render import render
+from tests.server.programs import start_program
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -154,7 +153,6 @@ def test_a_training_is_watched_and_stopped_in_the_page(browser, tmp_path, textur
     (tmp_path / "split.json").write_text(json.dumps({"train": list(scene.train), "test": list(scene.test)}))
     command = [
         *(
-            sys.executable,
             "-m",
             "recon",
             "reconstruct",
@@ -174,7 +172,7 @@ def test_a_training_is_watched_and_stopped_in_the_page(browser, tmp_path, textur
         ),
         *("--set", "train.iterations=100000", "initial.count=2000", "stereo.planes=64"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = start_program(command, tmp_path)
     try:
         assert process.stdout is not None
         address = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())[0]

@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 
@@ -19,6 +18,7 @@ from recon.server.page_files import load_page
 from recon.server.running import running
 from recon.server.session import Stage, open_session
 from recon.server.view import ViewOptions, view
+from tests.server.programs import start_program
 
 
 def test_a_real_server_answers_at_the_address_it_names(run, page_folder):
@@ -72,9 +72,7 @@ def test_the_program_prints_its_address_and_ends_with_ctrl_c(run, page_folder):
         "import sys; from pathlib import Path; from recon.server.view import ViewOptions, view; "
         f"view(Path({str(run.path)!r}), ViewOptions(browser=False, page=Path({str(page_folder)!r})))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = start_program(["-c", code], run.path, stderr=subprocess.PIPE)
     try:
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line)[0]
@@ -115,9 +113,7 @@ def test_a_reconstruction_is_watched_and_then_shown(textured_scene, tmp_path, pa
         "from pathlib import PosixPath, WindowsPath\n"
         f"reconstruct_and_view({options!r}, ViewOptions(browser=False, page=Path({str(page_folder)!r})))"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    process = start_program(["-c", code], tmp_path, stderr=subprocess.DEVNULL)
     try:
         address = re.search(r"http://\S+/", process.stdout.readline())[0]
         states, frames = [], 0

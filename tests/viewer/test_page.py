@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import recon
+
 
 def npm(viewer: Path, *arguments: str) -> None:
-    environment = {**os.environ, "RECON_PYTHON": sys.executable, "CI": "1"}
+    tested = str(Path(recon.__file__).parents[1])  # not the sources beside it, which may have no kernels
+    environment = {**os.environ, "RECON_PYTHON": sys.executable, "PYTHONPATH": tested, "CI": "1"}
     command = ["npm", "run", "--silent", *arguments]
     done = subprocess.run(command, cwd=viewer, capture_output=True, text=True, env=environment, timeout=1500)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]

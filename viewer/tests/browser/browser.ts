@@ -38,8 +38,7 @@ export function makeCases(): { folder: string; remove: () => void } {
     process.env["RECON_PYTHON"] ?? "python3",
     [resolve(ROOT, "viewer/tests/make_cases.py"), folder],
     {
-      cwd: ROOT,
-      env: { ...process.env, PYTHONPATH: ROOT, OMP_NUM_THREADS: "1" },
+      env: { ...process.env, OMP_NUM_THREADS: "1" },
       stdio: ["ignore", "inherit", "inherit"],
     },
   );
