@@ -67,7 +67,7 @@ def reconstruct_but_die_in_training(task: RunTask) -> None:
     step = Trainer.step
 
     def fatal_step(self: Trainer):
-        if self.iteration == 8 and task.options.seed == 0 and len(notes(task)) == 1:
+        if self.iteration == 8 and task.options.seed == 0 and notes(task).count("started") == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         note(task, f"step-{self.iteration}")
         return step(self)
