@@ -58,7 +58,7 @@ def undisturbed(room, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("undisturbed") / "bench"
     request = Request("custom", room, folder, ("splat",), "quick", seeds=2, device="cpu", settings=FAST)
-    run_benchmark(request, executor=InThisProcess(), write_tables=no_tables)
+    run_benchmark(request, executor=InThisProcess())
     return folder
 
 
@@ -78,6 +78,8 @@ def test_a_benchmark_folder_holds_what_was_promised(undisturbed, room):
     assert asked["methods"] == ["splat"] and asked["views"] == [5] and asked["seeds"] == [0, 1]
     assert asked["runs"] == [record.run for record in records]
     assert not (undisturbed / "failures.json").exists()
+    for name in ("table.md", "table.csv", "table.tex", "index.html"):
+        assert (undisturbed / name).is_file()
 
 
 def test_a_killed_worker_changes_nothing_in_the_results(request_room, undisturbed):
