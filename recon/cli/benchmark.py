@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-from tyro.conf import OmitSubcommandPrefixes, Positional, Suppress, arg, subcommand
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from recon.benchmark.benchmark import Benchmark
 from recon.benchmark.protocols import benchmark_names, load_benchmark

@@ -37,6 +37,9 @@ COLUMNS: dict[str, Column] = {
     "lpips": Column(("test", "lpips"), "LPIPS (VGG)", 3, "lower", WEIGHTS_NOT_INSTALLED),
     "lpips_alex": Column(("test", "lpips_alex"), "LPIPS (AlexNet)", 3, "lower", WEIGHTS_NOT_INSTALLED),
     "average": Column(("test", "average"), "average error", 3, "lower", WEIGHTS_NOT_INSTALLED),
+    "average_masked": Column(
+        ("test", "average_masked"), "average error-M", 3, "lower", WEIGHTS_NOT_INSTALLED
+    ),
     "psnr_masked": Column(("test", "psnr_masked"), "PSNR-M (dB)", 2, "higher"),
     "ssim_masked": Column(("test", "ssim_masked"), "SSIM-M", 3, "higher"),
     "lpips_masked": Column(("test", "lpips_masked"), "LPIPS-M (VGG)", 3, "lower", WEIGHTS_NOT_INSTALLED),
