@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recon.benchmark.benchmark import Benchmark
 from recon.benchmark.published import Published, PublishedFigure
@@ -197,18 +197,22 @@ def _published_row(figure: PublishedFigure, section: Section, columns: Sequence[
     said = "published"
     if obstacle is not None:
         said = f"not comparable {notes.mark(f'not comparable: {obstacle}')}"
-    cells = [_published_text(figure.metrics.get(name), COLUMNS[name]) for name in columns]
+    digits = _printed_digits(figure)
+    cells = [_published_text(figure.metrics.get(name), COLUMNS[name], digits) for name in columns]
     return Row((f"{figure.method} {notes.mark(source)}", said, "", *cells), apart=True)
 
 
-def _published_text(value: Statistic | None, column: Column) -> str:
+def _published_text(value: Statistic | None, column: Column, digits: int) -> str:
     """Return a published value with no more digits than were printed, "–" where the paper has none."""
     if value is None:
         return "–"
-    if "dB" in column.title:
-        return format_statistic(value, column)
-    mean = f"{round(value.mean, column.decimals):g}"
-    return mean if value.deviation is None else f"{mean} ± {round(value.deviation, column.decimals):g}"
+    return format_statistic(value, column if "dB" in column.title else replace(column, decimals=digits))
+
+
+def _printed_digits(figure: PublishedFigure) -> int:
+    """Return the digits after the point that a paper prints of SSIM and its like: those of its longest value."""
+    values = [value.mean for name, value in figure.metrics.items() if "dB" not in COLUMNS[name].title]
+    return min(3, max((len(repr(value).partition(".")[2]) for value in values), default=3))
 
 
 class _Notes:
