@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from recon.errors import ReconError
+from recon.evaluation.calibration import confidence_correlation, pixel_error
 from recon.evaluation.metrics import (
     average_error,
     depth_errors,
@@ -44,6 +45,7 @@ METRIC_DEFINITIONS: dict[str, str] = {
     "lpips_masked": "LPIPS (VGG) on the object: in the tight box of its mask, or on a white background",
     "lpips_alex_masked": "LPIPS (AlexNet) on the object, as lpips_masked",
     "average_masked": "geometric mean as average, of the PSNR, SSIM and LPIPS (VGG) on the object",
+    "confidence_correlation": "rank correlation of each pixel's confidence with its true error, -1 is best",
     "depth_abs_rel": "mean of |depth - truth| / truth over pixels with both",
     "depth_rmse": "root mean squared depth error in scene units",
     "depth_inliers": "share of compared pixels within 1 % of the true depth",
@@ -58,10 +60,12 @@ class Rendered:
     Attributes:
         image: [H, W, 3] sRGB; values are clipped to [0, 1] before they are compared.
         depth: [H, W] z in scene units, 0 where unknown, when the model has one.
+        expected_error: [H, W] mean absolute colour difference that the model expects of itself, when it does.
     """
 
     image: "Float[ndarray, 'H W 3'] | Tensor"
     depth: "Float[ndarray, 'H W'] | Tensor | None" = None
+    expected_error: "Float[ndarray, 'H W'] | Tensor | None" = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,9 @@ def _evaluate_view(
     if masked is not None and view.mask is not None:
         mask = view.mask if valid is None else view.mask & valid
         metrics.update(_on_object(image, truth, mask, masked, lpips))
+    if rendered.expected_error is not None:
+        expected = _checked(view, "expected error", rendered.expected_error, truth.shape[:2])
+        metrics["confidence_correlation"] = confidence_correlation(expected, pixel_error(image, truth), valid)
     if true_depth is not None and rendered.depth is not None:
         depth = _checked(view, "depth", rendered.depth, true_depth.shape)
         metrics.update(_depth(depth, true_depth, valid))

@@ -47,6 +47,9 @@ COLUMNS: dict[str, Column] = {
         ("test", "lpips_alex_masked"), "LPIPS-M (AlexNet)", 3, "lower", WEIGHTS_NOT_INSTALLED
     ),
     "gradient_error": Column(("test", "gradient_error"), "gradient error", 4, "lower"),
+    "confidence_correlation": Column(
+        ("test", "confidence_correlation"), "confidence against error", 2, "lower"
+    ),
     "depth_abs_rel": Column(("test", "depth_abs_rel"), "depth abs rel", 4, "lower"),
     "depth_rmse": Column(("test", "depth_rmse"), "depth RMSE", 4, "lower"),
     "depth_inliers": Column(("test", "depth_inliers"), "depth within 1 %", 3, "higher"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from recon.datasets import write_transforms
 from recon.evaluation import Rendered, evaluate_views, load_metric_networks
+from recon.evaluation.calibration import Calibration, pixel_error
 from recon.evaluation.evaluate import MaskedProtocol
 from recon.evaluation.pictures import PictureKind, picture_path
 from recon.export.pictures import write_confidence, write_depth, write_image
@@ -18,6 +21,7 @@ from recon.scene import Camera, Scene, View
 from recon.splats import Gaussians
 from recon.splats.confidence import coverage_confidence
 from recon.splats.confidence_file import write_confidence_file
+from recon.splats.photo_agreement import expected_error, view_confidence, witnesses
 from recon.splats.render import render
 
 
@@ -43,10 +47,16 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
     """
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
+    inputs = witnesses(gaussians, scene.train_views)
+    calibration = Calibration()
 
-    def draw(camera: Camera) -> Rendered:
+    def draw(camera: Camera, *, new: bool = False) -> Rendered:
         picture = render(gaussians, camera, outputs=("color", "depth"), background=background)
-        return Rendered(picture.color, picture.depth)
+        rendered = Rendered(picture.color, picture.depth)
+        if not new:
+            return rendered
+        error = expected_error(picture, camera, inputs, known_background=background is not None)
+        return replace(rendered, expected_error=error)
 
     def writer(renders: PictureKind, truth: PictureKind):
         def write(view: View, rendered: Rendered) -> None:
@@ -54,12 +64,17 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
             write_image(picture_path(run.path, truth, view.name), view.image)
             if rendered.depth is not None:
                 write_depth(picture_path(run.path, "depth", view.name), rendered.depth)
+            if rendered.expected_error is not None:
+                expected = torch.as_tensor(rendered.expected_error)
+                write_confidence(picture_path(run.path, "confidence", view.name), view_confidence(expected))
+                error = pixel_error(torch.as_tensor(rendered.image).numpy(), view.image)
+                calibration.add(expected.numpy(), error, view.valid)
 
         return write
 
     shown = [view for view in scene.test_views if not view.withheld]
     write_test = writer("renders/test", "truth/test")
-    test = evaluate_views(shown, draw, masked=masked, lpips=networks, on_view=write_test)
+    test = evaluate_views(shown, partial(draw, new=True), masked=masked, lpips=networks, on_view=write_test)
     write_train = writer("renders/train", "truth/train")
     train = evaluate_views(scene.train_views, draw, masked=masked, lpips=networks, on_view=write_train)
     cameras = [view.camera for view in scene.train_views]
@@ -69,6 +84,7 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
         "train": list(scene.train),
         "test": test.to_json(),
         "train_views": train.to_json(),
+        "calibration": calibration.to_json(),
         "warnings": list(scene.warnings),
         "notes": list(scene.notes),
     }
