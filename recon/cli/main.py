@@ -18,6 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.export import export
     from recon.cli.models import models
     from recon.cli.reconstruct import reconstruct
+    from recon.cli.submit import submit
     from recon.cli.synth import synth
     from recon.cli.view import view
 
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
         "evaluate": evaluate,
         "view": view,
         "export": export,
+        "submit": submit,
         "synth": synth,
         "models": models,
         "doctor": doctor,
