@@ -13,6 +13,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; a user's mistake ends in a sentence on standard error and exit status 2."""
     import tyro
 
+    from recon.cli.benchmark import benchmark
     from recon.cli.doctor import doctor
     from recon.cli.evaluate import evaluate
     from recon.cli.export import export
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "reconstruct": reconstruct,
         "evaluate": evaluate,
+        "benchmark": benchmark,
         "view": view,
         "export": export,
         "submit": submit,
