@@ -137,12 +137,12 @@ def _check_pixels(content: bytes) -> None:
         raise UnfitPictureError(
             "damaged picture", f"its pixel data cannot be unpacked ({error}): write it again"
         ) from None
+    if found > expected:
+        raise UnfitPictureError("damaged picture", "it holds more pixel data than pixels: write it again")
     if found < expected or not inflater.eof:
         raise UnfitPictureError(
             "truncated picture", f"it holds {100 * found // expected} % of its pixel data: write it again"
         )
-    if found > expected:
-        raise UnfitPictureError("damaged picture", "it holds more pixel data than pixels: write it again")
 
 
 def _chunks(content: bytes) -> Iterator[tuple[str, memoryview, bool, bool]]:
