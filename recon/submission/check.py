@@ -32,19 +32,24 @@ def check_submission(path: Path, asked: Asked, progress: Callable[[int, int], No
         ReconError: when the file is no zip, could harm whoever unpacks it, or split and calibration do not belong
             together.
     """
-    findings = [
-        Finding("no calibration", asked.folder.name, f"{problem}; views were not checked against it", True)
-        for problem in uncalibrated(asked)
-    ]
     with open_archive(path) as archive:
         arrangement = arrange(archive.entries, asked)
-        findings += arrangement.findings
+        findings = [*arrangement.findings, *_calibration_findings(asked, arrangement)]
         checked = _PictureCheck(archive, asked)
         for done, ((scene, name), entry) in enumerate(arrangement.pictures.items()):
             if progress is not None:
                 progress(done, len(arrangement.pictures))
             findings += checked.look(asked.scenes[scene], name, entry)
     return Verdict(Path(path), str(asked), _halves(asked, arrangement, findings), tuple(findings))
+
+
+def _calibration_findings(asked: Asked, arrangement: Arrangement) -> list[Finding]:
+    """Compare split and calibration for the halves that the zip holds."""
+    held = {asked.scenes[scene].half for scene, _ in arrangement.pictures}
+    return [
+        Finding("no calibration", asked.folder.name, f"{problem}; views were not checked against it", True)
+        for problem in uncalibrated(asked, [half for half in HALVES if half in held])
+    ]
 
 
 @dataclass(frozen=True)

@@ -125,14 +125,14 @@ def asked(data: Path, track: int, split: str, scenes: Sequence[str] = ()) -> Ask
     return Asked(data.absolute(), track, split, wanted, chosen=bool(scenes))
 
 
-def uncalibrated(asked: Asked) -> list[str]:
-    """Say of which halves the calibration is absent, so that their views cannot be checked against it.
+def uncalibrated(asked: Asked, halves: Sequence[str] = HALVES) -> list[str]:
+    """Say of which of these halves the calibration is absent, so that their views cannot be checked against it.
 
     Raises:
         ReconError: when there is calibration, but not for a view that the split asks for.
     """
     absent = []
-    for half in HALVES:
+    for half in halves:
         for scene in asked.of_half(half):
             try:
                 cameras = spare_cameras(asked.folder, scene.name, half)

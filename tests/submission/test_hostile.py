@@ -301,7 +301,7 @@ def small(tmp_path_factory):
 def test_no_mutated_zip_raises_anything_but_a_sentence(tmp_path, small, monkeypatch):
     wanted, files, size = small
     monkeypatch.setattr(check_module, "SIZE", size)
-    monkeypatch.setattr(check_module, "uncalibrated", lambda asked: [])
+    monkeypatch.setattr(check_module, "uncalibrated", lambda asked, halves: [])
     assert set(SPLITS["1", "development"]) == set(wanted.scenes)
     sources = []
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
