@@ -1,11 +1,14 @@
 """Every fault that a submission can have is named: by its kind, its file, and what to do."""
 
 import io
+import os
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,6 +48,33 @@ def test_a_half_alone_is_valid(tmp_path, valid, development, half):
     assert verdict.passed and verdict.findings == ()
     other = "Synthetic" if half == "DTU" else "DTU"
     assert f"  {other}: not in the zip; that is allowed, the halves are scored separately" in verdict.lines()
+
+
+def test_interlaced_pictures_are_fine(tmp_path, valid, development):
+    pixels = zlib.compress(bytes(_interlaced_bytes(1600, 1200)), 9)
+    ihdr = struct.pack(">IIBBBBB", 1600, 1200, 8, 2, 0, 0, 1)
+    content = header(1, 1)[:8] + chunk(b"IHDR", ihdr) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    verdict = check_submission(write_zip(tmp_path / "a.zip", {**valid, A: content}), development)
+    assert verdict.passed and [finding.kind for finding in verdict.findings] == ["empty picture"]
+
+
+def _interlaced_bytes(width: int, height: int) -> int:
+    """Count the bytes of the seven passes pixel by pixel: three per pixel, one per row that has any."""
+    order = np.array(
+        [
+            [1, 6, 4, 6, 2, 6, 4, 6],
+            [7, 7, 7, 7, 7, 7, 7, 7],
+            [5, 6, 5, 6, 5, 6, 5, 6],
+            [7, 7, 7, 7, 7, 7, 7, 7],
+            [3, 6, 4, 6, 3, 6, 4, 6],
+            [7, 7, 7, 7, 7, 7, 7, 7],
+            [5, 6, 5, 6, 5, 6, 5, 6],
+            [7, 7, 7, 7, 7, 7, 7, 7],
+        ]
+    )
+    passes = np.tile(order, (height // 8, width // 8))
+    rows = sum(int((passes == number).any(axis=1).sum()) for number in range(1, 8))
+    return 3 * width * height + rows
 
 
 def test_stored_entries_folders_and_dot_names_are_fine(tmp_path, valid, development):
@@ -132,8 +162,6 @@ def damaged_pixels(content: bytes) -> bytes:
 
 def too_few_rows(_: bytes) -> bytes:
     """A PNG with sound checksums whose pixel data ends early."""
-    import zlib
-
     pixels = zlib.compress((b"\0" + bytes(4800)) * 7)
     return header(1600, 1200) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
@@ -510,6 +538,20 @@ def test_names_with_control_characters_are_printed_safely(tmp_path, valid, devel
     verdict = check_submission(write_zip(tmp_path / "a.zip", {**valid, "\x1b[2Jgone": b""}), development)
     text = "\n".join(verdict.lines())
     assert "\x1b" not in text and "\\x1b[2Jgone" in text
+
+
+@pytest.mark.real_data
+def test_real_photos_pass_and_are_recognised_as_what_they_are(tmp_path):
+    """The held-out photos of scan65 themselves: nothing about them is a fault, and they are no renders."""
+    if "RECON_DATA" not in os.environ:
+        pytest.skip("needs RECON_DATA")
+    folder = Path(os.environ["RECON_DATA"]) / "spare"
+    wanted = asked(folder, 1, "development", ["scan65"])
+    names = wanted.scenes["scan65"].pictures
+    files = {f"scan65/{name}": (folder / "images" / "scan65" / name).read_bytes() for name in names}
+    verdict = check_submission(write_zip(tmp_path / "a.zip", {"readme.txt": b"x", **files}), wanted)
+    assert verdict.passed and [f.kind for f in verdict.warnings] == ["copied picture"] * 10
+    assert all("is pixel for pixel the held-out photo" in f.sentence for f in verdict.warnings)
 
 
 def test_the_command_prints_the_verdict_and_its_status_tells(tmp_path, valid, spare_folder, capsys):
