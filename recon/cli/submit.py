@@ -64,7 +64,12 @@ def spare(
         executor=executor,
         workers=workers,
     )
-    _conclude(submit_spare(options, _say))
+    try:
+        verdict = submit_spare(options, _say)
+    except KeyboardInterrupt:
+        _say("recon: interrupted; the same command goes on where it stopped")
+        raise SystemExit(130) from None
+    _conclude(verdict)
 
 
 def check(

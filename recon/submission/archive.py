@@ -40,6 +40,9 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 1 << 20
 """Smaller entries may shrink as far as they like: a flat picture has 20 kB."""
 
+MAX_NAME_LENGTH = 260
+"""Of an entry's whole path: as much as Windows can unpack. The names asked for have some 30 letters."""
+
 _STORED, _DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _ENCRYPTED = 0x1
 _CHUNK = 1 << 16
@@ -264,6 +267,8 @@ def _safe_name(path: Path, info: zipfile.ZipInfo) -> str:
 
 
 def _name_problem(name: str) -> str | None:
+    if len(name) > MAX_NAME_LENGTH:
+        return f"has a name of {len(name)} letters"
     parts = name.split("/")
     if "\0" in name:
         return "has a name with a zero byte"

@@ -29,10 +29,12 @@ class Arrangement:
 
     Attributes:
         pictures: entry by scene and asked file name. A wrongly named file is here too, if it is clear what it is.
+        scenes: those that have a folder.
         findings: what is wrong with names and places.
     """
 
     pictures: dict[tuple[str, str], Entry] = field(default_factory=dict)
+    scenes: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
 
     def fault(self, kind: str, file: str, sentence: str) -> None:
@@ -51,6 +53,7 @@ def arrange(entries: tuple[Entry, ...], asked: Asked) -> Arrangement:
     remaining = _without_litter(_without_duplicates(entries, found), found)
     scenes, elsewhere = _by_scene(remaining, asked, found)
     _judge_elsewhere(elsewhere, asked, found)
+    found.scenes.update(scenes)
     present = {asked.scenes[name].half for name in scenes}
     for scene in asked.scenes.values():
         if scene.name in scenes:
@@ -159,13 +162,15 @@ def _by_scene(
         )
     for written, name in misspelled.items():
         found.fault("case differs", f"{written}/", f"the scene is called {name}: upper and lower case count")
-    roots = sorted((tuple(folder.split("/")) for folder in enclosing), key=len, reverse=True)
+    roots = {tuple(folder.split("/")) for folder in enclosing}
     return dict(scenes), [_inside(entry, roots) for entry in others]
 
 
-def _inside(entry: Entry, roots: list[tuple[str, ...]]) -> _Place:
-    root = next((root for root in roots if entry.parts[: len(root)] == root), ())
-    return _Place(entry, entry.parts[len(root) :] or entry.parts)
+def _inside(entry: Entry, roots: set[tuple[str, ...]]) -> _Place:
+    """Take the longest of these folders off the front of a file's path."""
+    depths = range(len(entry.parts) - 1, 0, -1)
+    depth = next((depth for depth in depths if entry.parts[:depth] in roots), 0) if roots else 0
+    return _Place(entry, entry.parts[depth:])
 
 
 def _judge_elsewhere(places: list[_Place], asked: Asked, found: Arrangement) -> None:

@@ -45,7 +45,7 @@ def check_submission(path: Path, asked: Asked, progress: Callable[[int, int], No
 
 def _calibration_findings(asked: Asked, arrangement: Arrangement) -> list[Finding]:
     """Compare split and calibration for the halves that the zip holds."""
-    held = {asked.scenes[scene].half for scene, _ in arrangement.pictures}
+    held = {asked.scenes[scene].half for scene in arrangement.scenes}
     return [
         Finding("no calibration", asked.folder.name, f"{problem}; views were not checked against it", True)
         for problem in uncalibrated(asked, [half for half in HALVES if half in held])
@@ -126,7 +126,7 @@ def _halves(asked: Asked, arrangement: Arrangement, findings: list[Finding]) -> 
         held = [key for key in arrangement.pictures if asked.scenes[key[0]].half == half]
         sound = [key for key in held if arrangement.pictures[key].name not in faulty]
         halves[half] = HalfCount(
-            scenes=len({scene for scene, _ in held}),
+            scenes=sum(scene.name in arrangement.scenes for scene in scenes),
             scenes_asked=len(scenes),
             pictures=len(sound),
             pictures_asked=sum(len(scene.pictures) for scene in scenes),

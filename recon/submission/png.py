@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
+MAX_CHUNKS = 20_000
+"""Encoders cut the 5.8 MB of a 1600x1200 picture into some 700; millions of empty ones take minutes to follow."""
+
+MAX_SIDE_CHUNKS = 100
+"""Texts, times, colour profiles: each may be packed, and a decoder unpacks up to 1 MB of every one."""
+
 _OTHER_FORMATS = {
     b"\xff\xd8\xff": "JPEG",
     b"GIF8": "GIF",
@@ -99,7 +105,14 @@ def _check_header(content: bytes, size: tuple[int, int]) -> None:
 def _check_chunks(content: bytes) -> None:
     """Follow the chunks to the end and compare their checksums."""
     names = set()
-    for name, _, ends, sound in _chunks(content):
+    side = 0
+    for number, (name, _, ends, sound) in enumerate(_chunks(content)):
+        side += name[0].islower()
+        if number > MAX_CHUNKS or side > MAX_SIDE_CHUNKS:
+            raise UnfitPictureError(
+                "damaged picture",
+                "it has far more chunks than any encoder makes: write it again, without metadata",
+            )
         if not ends:
             raise UnfitPictureError(
                 "truncated picture", f"it ends inside of its chunk {name}: write it again, or copy it whole"
@@ -153,7 +166,7 @@ def _chunks(content: bytes) -> Iterator[tuple[str, memoryview, bool, bool]]:
         length = int.from_bytes(view[position : position + 4], "big")
         name = bytes(view[position + 4 : position + 8])
         end = position + 12 + length
-        shown = name.decode("ascii", errors="replace") if name.isalpha() else "header"
+        shown = name.decode("ascii", errors="replace") if name.isalpha() else "(header)"
         if end > len(view):
             yield shown, view[0:0], False, False
             return

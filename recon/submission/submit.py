@@ -143,7 +143,7 @@ def _claim(options: SubmitOptions, wanted: Asked) -> None:
     """Note what the work folder is for, and refuse one that is for something else.
 
     Raises:
-        ReconError: when its runs were made with other options.
+        ReconError: when its runs were made with other options, or the zip is there and was not made from this folder.
     """
     note = options.work_folder / "submission.json"
     content = {
@@ -171,6 +171,10 @@ def _claim(options: SubmitOptions, wanted: Asked) -> None:
     elif options.work_folder.exists() and any(options.work_folder.iterdir()):
         raise ReconError(
             f"{options.work_folder} holds files that no submission made: give the zip another name"
+        )
+    elif options.output.exists():
+        raise ReconError(
+            f"{options.output} is there already and would be replaced: give the zip another name"
         )
     else:
         write_json(note, {**content, "version": __version__})
@@ -202,4 +206,5 @@ def _train(tasks: list[RunTask], options: SubmitOptions, say: Callable[[str], No
 
 
 def _readme(options: SubmitOptions, wanted: Asked, rendered: list[RenderedScene]) -> str:
-    return readme_text(wanted, rendered, options.method, options.preset, options.seed, options.extra_data)
+    extra_data = " ".join(options.extra_data.split())
+    return readme_text(wanted, rendered, options.method, options.preset, options.seed, extra_data)

@@ -479,6 +479,13 @@ def test_several_faults_are_all_named(tmp_path, valid, development):
     assert _told(verdict.faults) == expected
 
 
+def test_a_half_whose_names_are_all_wrong_is_not_called_absent(tmp_path, valid, development):
+    files = {name: content for name, content in valid.items() if not name.startswith("Jenga")}
+    files |= {"Jenga/a.png": b"", "Jenga/b.png": b""}
+    verdict = check_submission(write_zip(tmp_path / "a.zip", files), development)
+    assert "  Synthetic: 1 of 1 scenes, 0 of 2 pictures are as they should be" in verdict.lines()
+
+
 def test_chosen_scenes_alone_are_expected(tmp_path, valid, spare_folder):
     files = {name: content for name, content in valid.items() if name.startswith(("scan1/", "readme"))}
     path = write_zip(tmp_path / "one.zip", files)

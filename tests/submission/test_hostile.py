@@ -26,7 +26,7 @@ MEMORY_BOUND = 120 << 20
 """One packed and one unpacked entry, a decoded picture and its copy; the bombs here state from 2 GB to 8 EB."""
 
 SECONDS_BOUND = 30.0
-"""Far above what is needed (under one second each), far below what unpacking a bomb takes."""
+"""Of processor time: far above what is needed (a few seconds), far below what unpacking a bomb takes."""
 
 
 def refused(path, development) -> str:
@@ -41,7 +41,7 @@ def refused(path, development) -> str:
 def bounded(path, development):
     """Check a zip and hold the check to its bounds of memory, time and disk."""
     before = set(os.listdir(path.parent))
-    started = time.perf_counter()
+    started = time.process_time()
     tracemalloc.start()
     try:
         return check_submission(path, development)
@@ -49,7 +49,7 @@ def bounded(path, development):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < MEMORY_BOUND, f"{peak >> 20} MB"
-        assert time.perf_counter() - started < SECONDS_BOUND
+        assert time.process_time() - started < SECONDS_BOUND
         assert set(os.listdir(path.parent)) == before
 
 
@@ -89,6 +89,7 @@ LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
         ("scan1\\rect_003_3_r5000.png", "has backslashes in its name"),
         ("..\\..\\evil.png", "has backslashes in its name"),
         ("./", "has no name"),
+        ("a/" * 131, "has a name of 262 letters"),
         ("../", "has '..' in its name"),
     ],
 )
@@ -226,6 +227,27 @@ def test_pictures_that_unpack_to_gigabytes_are_faults(tmp_path, valid, developme
     assert set(faulty) <= set(bombs) and all(fault.kind == "damaged picture" for fault in faulty.values())
 
 
+def test_pictures_of_millions_of_chunks_are_faults(tmp_path, valid, development):
+    """Each is sound, and following them all would take minutes."""
+    sound = png("a")
+    filler = random.Random(0).randbytes(4 << 20)  # else the zip itself would be refused for its ratio
+    many = {
+        "scan1/rect_003_3_r5000.png": chunk(b"IDAT", b"") * 1_000_000,
+        "scan1/rect_006_3_r5000.png": chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(1 << 20))) * 5000,
+    }
+    bombs = {name: sound[:33] + chunks + sound[33:] + filler for name, chunks in many.items()}
+    verdict = bounded(write_zip(tmp_path / "chunks.zip", {**valid, **bombs}), development)
+    assert {fault.file for fault in verdict.faults} == set(bombs)
+    assert all("far more chunks than any encoder makes" in fault.sentence for fault in verdict.faults)
+
+
+def test_thousands_of_enclosing_folders_take_no_longer(tmp_path, valid, development):
+    files = {f"{'d/' * 100}{number}/scan1/a.txt": b"" for number in range(2000)}
+    files |= {f"{'d/' * 100}{number}/b.txt": b"" for number in range(2000)}
+    verdict = bounded(write_zip(tmp_path / "deep.zip", {**valid, **files}), development)
+    assert sum(fault.kind == "enclosing folder" for fault in verdict.faults) == 2000
+
+
 def test_encrypted_entries_are_told(tmp_path, valid, development):
     path = write_zip(tmp_path / "secret.zip", valid)
     patched(path, {LOCAL: [(6, b"\x01\x00")], CENTRAL: [(8, b"\x01\x00")]})
@@ -279,8 +301,8 @@ def test_a_missing_file_and_a_folder_are_told(tmp_path, development):
         check_submission(tmp_path, development)
 
 
-MUTATIONS = 3000
-"""About fifteen seconds with pictures of 16x12."""
+MUTATIONS = 2000
+"""Some seconds with pictures of 16x12."""
 
 
 @pytest.fixture(scope="module")

@@ -247,6 +247,42 @@ def test_the_zip_needs_a_name_that_ends_in_zip(spare_room, tmp_path):
         submit_spare(options(spare_room, tmp_path / "mine"), lambda text: None)
 
 
+def test_a_zip_of_somebody_else_is_not_replaced(spare_room, tmp_path, executor):
+    (tmp_path / "theirs.zip").write_bytes(b"precious")
+    with pytest.raises(ReconError, match=r"theirs\.zip is there already and would be replaced"):
+        submit_spare(options(spare_room, tmp_path / "theirs.zip"), lambda text: None)
+    assert (tmp_path / "theirs.zip").read_bytes() == b"precious" and executor.ran == []
+
+
+def test_a_folder_that_no_submission_made_is_left_alone(spare_room, tmp_path, executor):
+    (tmp_path / "a.runs").mkdir()
+    (tmp_path / "a.runs" / "thesis.txt").write_text("x")
+    with pytest.raises(ReconError, match=r"a\.runs holds files that no submission made"):
+        submit_spare(options(spare_room, tmp_path / "a.zip"), lambda text: None)
+
+
+def test_an_interrupted_command_says_how_to_go_on(spare_room, tmp_path, monkeypatch, capsys):
+    class Interrupted:
+        def run(self, tasks, finished):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(submit_module, "open_executor", lambda name, workers: Interrupted())
+    arguments = [
+        "--data",
+        str(spare_room),
+        "--track",
+        "1",
+        "--split",
+        "development",
+        "-o",
+        str(tmp_path / "a.zip"),
+    ]
+    with pytest.raises(SystemExit) as stop:
+        main(["submit", "spare", *arguments, "--device", "cpu"])
+    assert stop.value.code == 130
+    assert "interrupted; the same command goes on where it stopped" in capsys.readouterr().err
+
+
 def test_the_work_folder_is_not_read_as_photos(spare_room, tmp_path, executor):
     """Somebody works inside of the data's folder: the renders there are no photos of the scene."""
     folder = tmp_path / "data"
