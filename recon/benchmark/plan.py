@@ -23,7 +23,7 @@ class Plan:
 
 
 def plan(request: Request, benchmark: Benchmark) -> Plan:
-    """Find the scenes, check that each can be scored, and list its runs; seed by seed, so that a first table comes soon.
+    """Find the scenes, check that each can be scored, and list its runs, seed by seed, for an early first table.
 
     Raises:
         ReconError: when the request is wrong, or nothing is left to run.

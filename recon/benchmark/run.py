@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from recon.benchmark.executors import Executor, open_executor
@@ -11,11 +12,12 @@ from recon.benchmark.folder import FAILURES_FILE, locked, write_failures, write_
 from recon.benchmark.plan import plan, sentences
 from recon.benchmark.progress import shown_runs
 from recon.benchmark.protocols import load_benchmark
-from recon.benchmark.record import Record, read_records, record_of, write_records
+from recon.benchmark.record import RESULTS_FILE, Record, read_records, record_of, write_records
 from recon.benchmark.request import Request
 from recon.benchmark.task import RunTask
 from recon.errors import ReconError
 from recon.methods.options import read_settings, refuse_changes
+from recon.run_folder import RunFolder
 
 WriteTables = Callable[[Path], "list[Path]"]
 
@@ -59,14 +61,13 @@ def run_benchmark(
             if todo:
                 (executor or open_executor(request.executor, request.workers)).run(todo, finished)
         results.write()
-        if write_tables:
-            for path in write_tables(folder):
-                say(f"wrote {path}")
+        for path in (write_tables or _write_tables)(folder):
+            say(f"wrote {path}")
     if results.failures:
         names = "; ".join(task.label for task in results.failures)
         raise ReconError(
-            f"{len(results.failures)} of {len(planned.tasks)} runs failed ({names}): {folder / FAILURES_FILE} says why. "
-            "The same command tries them again"
+            f"{len(results.failures)} of {len(planned.tasks)} runs failed ({names}): {folder / FAILURES_FILE} says "
+            "why, and the same command tries them again"
         )
     return sorted(results.records.values(), key=lambda record: record.key)
 
@@ -83,11 +84,11 @@ class _Results:
         self.folder = folder
         self.failures: dict[RunTask, str] = {}
         self.records: dict[tuple, Record] = {}
-        if (folder / "results.json").is_file():
-            kept = [
-                record for record in read_records(folder) if (folder / record.run / "metrics.json").is_file()
-            ]
-            self.records = {record.key: record for record in kept}
+        if (folder / RESULTS_FILE).is_file():
+            for record in read_records(folder):
+                run = RunFolder(folder / record.run)
+                if run.metrics_file.is_file():  # read again: `recon evaluate` may have measured anew
+                    self.records[record.key] = replace(record, metrics=run.read_metrics())
         self.missing = [task for task in tasks if not task.finished]
         for task in tasks:
             if task.finished:

@@ -42,7 +42,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"recon: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("recon: interrupted; continue a reconstruction with --resume", file=sys.stderr)
+        print(
+            "recon: interrupted; --resume continues a reconstruction, the same command again a benchmark",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None
 
 

@@ -73,9 +73,7 @@ class LocalExecutor:
     def _start(self, task: RunTask, attempt: int, threads: int | None) -> _Running:
         context = multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(
-            target=_main, args=(self._work, task, sender, output_file(task), threads), name=task.label
-        )
+        process = context.Process(target=_main, args=(self._work, task, sender, threads), name=task.label)
         with _deaf_to_interrupts():
             process.start()
         sender.close()
@@ -133,21 +131,29 @@ def _deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _main(work: Work, task: RunTask, outcome: Connection, output: Path, threads: int | None) -> None:
-    """Run in the new process: do the work, and answer with a sentence, or None when all is well."""
-    _end_with_parent()
+def perform(work: Work, task: RunTask, threads: int | None) -> str | None:
+    """Do the work in this process, which is the task's own; return a sentence, or None when all is well.
+
+    What is printed goes to the task's output file from here on.
+    """
+    output = output_file(task)
     _print_to(output)
     if threads is not None:
         _limit_threads(threads)
     try:
         work(task)
-        sentence = None
     except ReconError as error:
-        sentence = str(error)
+        return str(error)
     except Exception as error:
         traceback.print_exc()
-        sentence = f"{type(error).__name__}: {error}; the trace is in {output}"
-    outcome.send(sentence)
+        return f"{type(error).__name__}: {error}; the trace is in {output}"
+    return None
+
+
+def _main(work: Work, task: RunTask, outcome: Connection, threads: int | None) -> None:
+    """Run in the new process: do the work, and answer."""
+    _end_with_parent()
+    outcome.send(perform(work, task, threads))
     outcome.close()
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recon.benchmark.benchmark import Benchmark, Case
+from recon.benchmark.benchmark import Benchmark, Case, LeftOut
 from recon.benchmark.request import Request
-from recon.benchmark.scenes import in_layout, scene_folders
+from recon.benchmark.scenes import cases_in_layout
 
 
-def find(request: Request) -> Iterator[Case]:
+def find(request: Request) -> Iterator[Case | LeftOut]:
     """Yield every scene with every number of views."""
-    scenes = scene_folders(
-        request.data, request.scenes, in_layout("blender"), "transforms_train.json and transforms_test.json"
+    return cases_in_layout(
+        request, BENCHMARK, "Blender", "blender", expected="transforms_train.json and transforms_test.json"
     )
-    for views in request.views or BENCHMARK.views:
-        for name, folder in scenes.items():
-            yield Case("Blender", name, views, folder, {"protocol": BENCHMARK.name, "views": views})
 
 
 BENCHMARK = Benchmark(

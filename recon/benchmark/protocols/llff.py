@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recon.benchmark.benchmark import Benchmark, Case
+from recon.benchmark.benchmark import Benchmark, Case, LeftOut
 from recon.benchmark.request import Request
-from recon.benchmark.scenes import in_layout, scene_folders
+from recon.benchmark.scenes import cases_in_layout
 
 
-def find(request: Request) -> Iterator[Case]:
+def find(request: Request) -> Iterator[Case | LeftOut]:
     """Yield every scene with every number of views."""
-    factor = request.downscale or BENCHMARK.rules.downscale
-    scenes = scene_folders(
-        request.data, request.scenes, in_layout("llff"), "poses_bounds.npy beside images/ or images_N/"
+    dataset = f"LLFF 1/{request.downscale or BENCHMARK.rules.downscale:g}"
+    return cases_in_layout(
+        request, BENCHMARK, dataset, "llff", expected="poses_bounds.npy beside images/ or images_N/"
     )
-    for views in request.views or BENCHMARK.views:
-        for name, folder in scenes.items():
-            chosen = {"protocol": BENCHMARK.name, "views": views, "downscale": request.downscale}
-            yield Case(f"LLFF 1/{factor:g}", name, views, folder, chosen)
 
 
 BENCHMARK = Benchmark(

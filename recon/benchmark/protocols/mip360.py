@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from recon.benchmark.benchmark import Benchmark, Case
+from recon.benchmark.benchmark import Benchmark, Case, LeftOut
 from recon.benchmark.request import Request
-from recon.benchmark.scenes import in_layout, scene_folders
+from recon.benchmark.scenes import cases_in_layout
 
 
-def find(request: Request) -> Iterator[Case]:
-    """Yield every scene with every number of views."""
-    factor = request.downscale or BENCHMARK.rules.downscale
-    scenes = scene_folders(
-        request.data,
-        request.scenes,
-        in_layout("colmap", "llff"),
-        "a COLMAP model in sparse/0/ beside images_8/",
+def find(request: Request) -> Iterator[Case | LeftOut]:
+    """Yield every scene with every number of views; the data set has poses_bounds.npy beside its COLMAP models."""
+    dataset = f"mip-NeRF 360 1/{request.downscale or BENCHMARK.rules.downscale:g}"
+    return cases_in_layout(
+        request, BENCHMARK, dataset, "llff", "colmap", expected="sparse/0/ beside images/ or images_N/"
     )
-    for views in request.views or BENCHMARK.views:
-        for name, folder in scenes.items():
-            chosen = {"protocol": BENCHMARK.name, "views": views, "downscale": request.downscale}
-            yield Case(f"mip-NeRF 360 1/{factor:g}", name, views, folder, chosen)
 
 
 BENCHMARK = Benchmark(

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recon.benchmark.benchmark import Benchmark, Case, LeftOut
 from recon.benchmark.request import Request
-from recon.benchmark.scenes import select
+from recon.benchmark.scenes import chosen_scenes
 from recon.errors import ReconError
+
+if TYPE_CHECKING:
+    from recon.datasets.spare import SpareEntry
 
 
 def find(request: Request) -> Iterator[Case | LeftOut]:
     """Yield the scenes of the tracks' split files whose test pictures are among the files."""
-    from recon.datasets.spare import (
-        INPUT_VIEWS,
-        picture_name,
-        read_spare_split,
-        spare_scenes,
-        spare_split_files,
-    )
+    from recon.datasets.spare import INPUT_VIEWS, read_spare_split, spare_scenes, spare_split_files
 
     root, own = _root(request.data)
     files = spare_split_files(root)
@@ -27,37 +25,39 @@ def find(request: Request) -> Iterator[Case | LeftOut]:
     pictures = spare_scenes(root)
     tracks = [track for track, inputs in INPUT_VIEWS.items() if inputs in (request.views or BENCHMARK.views)]
     splits = {track: read_spare_split(files[track, part]) for track in tracks if (track, part) in files}
-    if not splits:
-        wanted = " or ".join(f"Track{track}_split_{part}.json" for track in tracks)
-        raise ReconError(f"{root} has no {wanted}: the split files name the input and test views")
-    scenes = list(dict.fromkeys(scene for split in splits.values() for scene in split))
-    scenes = select(scenes, request.scenes or ((own,) if own else ()), root)
+    absent = [f"Track{track}_split_{part}.json" for track in tracks if track not in splits]
+    if absent and (request.views or not splits):
+        raise ReconError(
+            f"{root} has no {' and no '.join(absent)}: the split files name the input and test views"
+        )
+    known = list(dict.fromkeys(scene for split in splits.values() for scene in split))
+    if own is not None and own not in known:
+        raise ReconError(f"{request.data}: the split files in {root} do not name scene {own}")
+    scenes, _ = chosen_scenes(request, BENCHMARK, known if own is None else [own])
     for track, split in splits.items():
         for scene in scenes:
-            if scene not in split:
-                continue
-            entry = split[scene]
-            said = f"{scene} (track {track})"
-            present = {path.name for path in pictures[scene].iterdir()} if scene in pictures else set()
-            names = [picture_name(view, entry.kind) for view in entry.test_views]
-            missing = sum(name not in present for name in names)
-            if not present:
-                yield LeftOut(said, "it has no pictures among the files")
-            elif missing == len(names):
-                yield LeftOut(
-                    said, "the benchmark hides its test pictures; `recon submit spare` renders them"
-                )
-            elif missing:
-                yield LeftOut(said, f"{missing} of its {len(names)} test pictures are missing")
-            else:
-                chosen = {
-                    "protocol": BENCHMARK.name,
-                    "views": INPUT_VIEWS[track],
-                    "scene": scene,
-                    "track": track,
-                    "part": part,
-                }
-                yield Case(entry.kind, scene, INPUT_VIEWS[track], root, chosen)
+            if scene in split:
+                yield _case(root, scene, track, part, split[scene], pictures.get(scene))
+
+
+def _case(
+    root: Path, scene: str, track: int, part: str, entry: SpareEntry, pictures: Path | None
+) -> Case | LeftOut:
+    """Return a scene of a track, unless its test pictures are not there to compare with."""
+    from recon.datasets.spare import INPUT_VIEWS, picture_name
+
+    said = f"{scene} (track {track})"
+    if pictures is None:
+        return LeftOut(said, "it has no pictures among the files")
+    present = {path.name for path in pictures.iterdir()}
+    missing = [view for view in entry.test_views if picture_name(view, entry.kind) not in present]
+    if len(missing) == len(entry.test_views):
+        return LeftOut(said, "the benchmark hides its test pictures; `recon submit spare` renders them")
+    if missing:
+        return LeftOut(said, f"{len(missing)} of its {len(entry.test_views)} test pictures are missing")
+    views = INPUT_VIEWS[track]
+    chosen = {"protocol": BENCHMARK.name, "views": views, "scene": scene, "track": track, "part": part}
+    return Case(entry.kind, scene, views, root, chosen)
 
 
 def _root(data: Path) -> tuple[Path, str | None]:
