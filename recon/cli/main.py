@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.export import export
     from recon.cli.models import models
     from recon.cli.reconstruct import reconstruct
+    from recon.cli.submit import submit
     from recon.cli.synth import synth
     from recon.cli.view import view
 
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
         "benchmark": benchmark,
         "view": view,
         "export": export,
+        "submit": submit,
         "synth": synth,
         "models": models,
         "doctor": doctor,

@@ -112,6 +112,28 @@ def spare_scenes(root: Path) -> dict[str, Path]:
     }
 
 
+def spare_cameras(root: Path, scene: str, kind: str) -> dict[int, Camera]:
+    """Read pos_NNN.txt by view, counted from 0: the scene's own where there are such, else the data set's.
+
+    Args:
+        kind: "DTU" or "Synthetic".
+
+    Raises:
+        ReconError: when there is no calibration of this kind, or a file of it is unusable.
+    """
+    files = [file for file in sorted(root.rglob("pos_*.txt")) if re.fullmatch(r"pos_\d+\.txt", file.name)]
+    own = [file for file in files if scene in file.relative_to(root).parts]
+    if not own:
+        synthetic = [file for file in files if "synth" in str(file.relative_to(root).parent).lower()]
+        own = synthetic if kind == "Synthetic" else [file for file in files if file not in set(synthetic)]
+    if not own:
+        raise ReconError(
+            f"{shown(root)} has no {kind} calibration (pos_001.txt, …): it {describe_contents(root)}"
+        )
+    folder = own[0].parent
+    return {int(file.stem.removeprefix("pos_")) - 1: _camera(file) for file in own if file.parent == folder}
+
+
 def calibrated_root(pictures: Path) -> Path | None:
     """Return the folder, at most two above a scene's pictures, under which the calibration lies."""
     parents = list(pictures.resolve().parents)[:2]
@@ -150,7 +172,7 @@ def read_spare(
         if entry
         else ("Synthetic" if any(p.name.startswith("cam_") for p in present.values()) else "DTU")
     )
-    cameras = _cameras(root, scene, kind)
+    cameras = spare_cameras(root, scene, kind)
     names = {index: picture_name(index, kind) for index in cameras}
     own = None
     if entry:
@@ -218,21 +240,6 @@ def _entry(root: Path, scene: str, track: int | None, part: str | None) -> Spare
             f"no Track{track or '*'}_split_{part or '*'}.json in {shown(root)} has scene {scene}"
         )
     raise ReconError(f"scene {scene} is in several split files ({found.keys()}): say which track and part")
-
-
-def _cameras(root: Path, scene: str, kind: str) -> dict[int, Camera]:
-    """Read pos_NNN.txt: the scene's own where there are such, else the data set's."""
-    files = [file for file in sorted(root.rglob("pos_*.txt")) if re.fullmatch(r"pos_\d+\.txt", file.name)]
-    own = [file for file in files if scene in file.relative_to(root).parts]
-    if not own:
-        synthetic = [file for file in files if "synth" in str(file.relative_to(root).parent).lower()]
-        own = synthetic if kind == "Synthetic" else [file for file in files if file not in set(synthetic)]
-    if not own:
-        raise ReconError(
-            f"{shown(root)} has no {kind} calibration (pos_001.txt, …): it {describe_contents(root)}"
-        )
-    folder = own[0].parent
-    return {int(file.stem.removeprefix("pos_")) - 1: _camera(file) for file in own if file.parent == folder}
 
 
 def _camera(file: Path) -> Camera:
