@@ -74,3 +74,22 @@ def reconstruct_but_die_in_training(task: RunTask) -> None:
 
     Trainer.step = fatal_step
     run_task(task)
+
+
+def make_up_results(task: RunTask) -> None:
+    """Leave metrics that follow from the task alone; `splat` with seed 3 waits to be killed when it starts first."""
+    note(task, str(os.getpid()))
+    run = task.run
+    run.path.mkdir(parents=True, exist_ok=True)
+    if task.options.method == "splat" and task.options.seed == 3 and len(notes(task)) == 1:
+        run.log("phase", name="half of it")
+        time.sleep(120)
+    psnr = 20.0 + task.options.seed / 7 + (task.options.method == "quality")
+    values = {"psnr": psnr, "ssim": psnr / 40, "lpips": None}
+    run.write_metrics(
+        {
+            "train": ["a.png"],
+            "test": {**values, "per_image": {"b.png": values, "c.png": values}},
+            "seconds": {"total": 3.5},
+        }
+    )
