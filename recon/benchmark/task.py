@@ -47,8 +47,8 @@ class RunTask:
 
     @property
     def finished(self) -> bool:
-        """Whether the run folder holds measurements; they are the last thing that a run writes but its report."""
-        return self.run.metrics_file.is_file()
+        """Whether the run folder holds measurements and the report, the last file that a run writes."""
+        return self.run.metrics_file.is_file() and self.run.report_file.is_file()
 
 
 def run_task(task: RunTask) -> None:

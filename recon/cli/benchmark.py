@@ -14,8 +14,7 @@ from recon.benchmark.protocols import benchmark_names, load_benchmark
 
 ARGUMENTS = """Args:
     data: {data}.
-    output: folder of the benchmark: its runs, results.json, tables. The same command continues it; another one may add
-        methods, views, seeds or scenes.
+    output: folder of the benchmark. The same command continues it; another may add methods, views, seeds or scenes.
     methods: what to measure, for example `splat quality`.
     preset: how much time each run may spend.
     views: numbers of input views; {views} by default.
@@ -120,4 +119,4 @@ def benchmark(command: OmitSubcommandPrefixes[Any]) -> None:
     """Measure methods by the rules of a benchmark, over scenes, numbers of views and seeds."""
 
 
-benchmark.__annotations__["command"] = OmitSubcommandPrefixes[Command]
+benchmark.__annotations__["command"] = OmitSubcommandPrefixes[Command]  # type: ignore[misc]

@@ -188,12 +188,14 @@ def _on_object(
         raise ValueError(f'masked must be "box", "white" or None, got {protocol!r}')
     similarity = ssim(image, truth)
     distances = _lpips(lpips, image, truth, "_masked")
-    known = on_mask is not None and similarity is not None
+    average = None
+    if on_mask is not None and similarity is not None:
+        average = average_error(on_mask, similarity, distances["lpips_masked"])
     return {
         "psnr_masked": _finite(on_mask),
         "ssim_masked": similarity,
         **distances,
-        "average_masked": average_error(on_mask, similarity, distances["lpips_masked"]) if known else None,
+        "average_masked": average,
     }
 
 

@@ -47,6 +47,8 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     observer = observer or Observer()
     run, settings = _open_run(options)
     if options.resume and run.metrics_file.exists():
+        if not run.report_file.exists():  # it was killed while it wrote its last file
+            write_report(run.path)
         say(f"{run.path} is finished already; its report is {run.report_file}")
         observer.finished(run)
         return run

@@ -90,12 +90,13 @@ def _outcome(one: _Running) -> tuple[bool, str | None]:
     """Return whether a process died without an answer, and what to say of its task: None when it is done."""
     one.process.join()
     try:
-        sentence = one.outcome.recv() if one.outcome.poll() else _death(one)
-        return False, sentence
+        if one.outcome.poll():
+            return False, one.outcome.recv()
     except EOFError:
-        return True, _death(one)
+        pass
     finally:
         one.outcome.close()
+    return True, _death(one)
 
 
 def _death(one: _Running) -> str:
