@@ -41,7 +41,7 @@ def test_every_file_belongs_to_a_protocol_and_can_be_shown(protocol):
     assert len(set(keys)) == len(keys)
     shown = {column for figure in figures for column in figure.metrics}
     extra = {"lpips_alex"}  # gains its column where a run measured it
-    assert shown <= {*load_benchmark(protocol).columns, *extra} or protocol == "dtu"
+    assert shown <= {*load_benchmark(protocol).columns, *extra}
 
 
 @pytest.mark.parametrize("protocol", [name for name in FILES if name != "spare"])
