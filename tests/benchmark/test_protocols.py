@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import write_blender, write_idr, write_llff, write_scene, write_spare, write_split
+from make_scenes import write_blender, write_idr, write_llff, write_scene, write_spare, write_split
 
 from recon.benchmark import protocols
 from recon.benchmark.benchmark import Benchmark

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import worker_tasks
 import yaml
+from make_scenes import FAST
 
 from recon.benchmark.executors.local import LocalExecutor
 from recon.benchmark.folder import locked
 from recon.benchmark.record import read_records, write_records
+from recon.benchmark.request import Request
 from recon.benchmark.run import run_benchmark
 from recon.benchmark.task import RunTask, run_task
 from recon.errors import ReconError
@@ -52,10 +54,6 @@ def measured(folder: Path) -> dict[int, dict]:
 @pytest.fixture(scope="module")
 def undisturbed(room, tmp_path_factory):
     """Two seeds, made without any trouble."""
-    from conftest import FAST
-
-    from recon.benchmark.request import Request
-
     folder = tmp_path_factory.mktemp("undisturbed") / "bench"
     request = Request("custom", room, folder, ("splat",), "quick", seeds=2, device="cpu", settings=FAST)
     run_benchmark(request, executor=InThisProcess())
@@ -264,11 +262,11 @@ def test_ctrl_c_ends_the_program_with_all_its_processes(room, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-m", "recon", *arguments], stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not any(run.glob("checkpoints/*")) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=240)
     assert process.returncode == 130, said
     assert "the same command again" in said and "Traceback" not in said
     assert "Traceback" not in (run.parent / "seed-0.log").read_text()
