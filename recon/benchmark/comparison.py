@@ -26,7 +26,7 @@ UNPAIRED_NAMED = 6
 
 COMPARED = (
     *("psnr", "ssim", "lpips", "lpips_alex", "average"),
-    *("psnr_masked", "ssim_masked", "lpips_masked", "lpips_alex_masked"),
+    *("psnr_masked", "ssim_masked", "lpips_masked", "lpips_alex_masked", "average_masked"),
     *("depth_abs_rel", "seconds"),
 )
 
