@@ -80,16 +80,13 @@ def object_scene(seed: int, number: int) -> ObjectScene:
     factor = min(wanted / float(size.max()), _TALLEST / float(size[2]))
     middle = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
     angle = float(random.uniform(-_TURNED, _TURNED))
-    quarter = rotation_of((0.0, 0.0, angle))
-    parts = [
-        replace(
-            part,
-            shape=Scaled(part.shape, factor),
-            position=tuple(float(x) for x in quarter @ (factor * (np.array(part.position) - middle))),
-            rotation=(part.rotation[0], part.rotation[1], part.rotation[2] + angle),
-        )
-        for part in group.parts
-    ]
+    turned = rotation_of((0.0, 0.0, angle))
+    parts = []
+    for part in group.parts:
+        x, y, z = map(float, turned @ (factor * (np.array(part.position) - middle)))
+        rotation = (part.rotation[0], part.rotation[1], part.rotation[2] + angle)
+        shape = Scaled(part.shape, factor)
+        parts.append(replace(part, shape=shape, position=(x, y, z), rotation=rotation))
     extent = factor * size
     return ObjectScene(family, tuple(parts), (float(extent[0]), float(extent[1]), float(extent[2])))
 
@@ -182,7 +179,8 @@ def _vessel(group: _Group) -> None:
     wall, foot = 0.005, belly * between(0.5, 0.8)
     profile = (
         (0.0, 0.0), (foot, 0.0), (foot * 1.05, 0.01), (belly, widest * h), (neck, shoulder * h), (lip, h * 0.99),
-        (lip - wall / 2, h), (lip - wall, h * 0.985), (neck - wall, shoulder * h), (belly * 0.8, widest * h * 0.9), (0.0, 0.03),
+        (lip - wall / 2, h), (lip - wall, h * 0.985), (neck - wall, shoulder * h), (belly * 0.8, widest * h * 0.9),
+        (0.0, 0.03),
     )  # fmt: skip
     base, second = group.color(), group.color()
     bands = tuple(
@@ -299,9 +297,10 @@ def _mannequin(group: _Group) -> None:
         shoulder = np.array([sign * 0.029, 0.0, chest + 0.03])
         group.add(joint, wood, tuple(shoulder - [0, 0, 0.008]))
         raise_, forward = math.radians(group.between(-70, 60)), group.between(-0.03, 0.03)
-        elbow = shoulder + [sign * 0.045 * math.cos(raise_), forward, 0.045 * math.sin(raise_)]
+        upper = np.array([sign * 0.045 * math.cos(raise_), forward, 0.045 * math.sin(raise_)])
+        elbow = shoulder + upper
         bend = raise_ + math.radians(group.between(-60, 60))
-        hand = elbow + [sign * 0.04 * math.cos(bend), forward - 0.012, 0.04 * math.sin(bend)]
+        hand = elbow + np.array([sign * 0.04 * math.cos(bend), forward - 0.012, 0.04 * math.sin(bend)])
         knee = np.array([sign * group.between(0.016, 0.024), group.between(-0.02, 0.004), 0.075])
         foot = np.array([sign * 0.022, group.between(-0.012, 0.012), 0.02])
         for start, end, thick in (
@@ -316,15 +315,12 @@ def _mannequin(group: _Group) -> None:
 def _hammer(group: _Group) -> None:
     steel = Metal(group.one("#9a9a98", "#8b8f94", "#a39a86"), tarnish=group.between(0.2, 0.5), roughness=0.55)
     long, wide, high = group.between(0.1, 0.14), group.between(0.06, 0.08), group.between(0.06, 0.075)
-    group.add(
-        Carved((long / 2, wide / 2, high / 2), (0.12, 0.12), cuts=group.whole(4, 9), scoops=0, depth=0.08),
-        steel,
-    )
+    group.add(Superquadric((long / 2, wide / 2, high / 2), (0.12, 0.12)), steel)
     for sign in (-1, 1):
         group.add(
-            Slab((0.008, wide * 1.06, high * 0.9), 0.002),
+            Slab((0.008, wide * 1.03, high * 1.02), 0.002),
             Metal("#b88a4a", tarnish=0.2),
-            (sign * long * 0.3, 0, high * 0.06),
+            (sign * long * 0.3, 0, -high * 0.01),
         )
     group.add(Lathe(((0.0, 0.0), (0.018, 0.0), (0.016, 0.01), (0.0, 0.012))), steel, (0, 0, high * 0.97))
     handle = group.between(0.1, 0.15)
@@ -456,7 +452,8 @@ def _potted_plant(group: _Group) -> None:
     high, top = group.between(0.07, 0.11), group.between(0.05, 0.07)
     foot = top * group.between(0.6, 0.8)
     profile = (
-        (0.0, 0.0), (foot, 0.0), (foot, 0.004), (top * 0.97, high * 0.8), (top * 1.06, high * 0.82), (top * 1.06, high * 0.99),
+        (0.0, 0.0), (foot, 0.0), (foot, 0.004), (top * 0.97, high * 0.8), (top * 1.06, high * 0.82),
+        (top * 1.06, high * 0.99),
         (top, high), (top * 0.94, high * 0.97), (top * 0.9, high * 0.86), (0.0, high * 0.86),
     )  # fmt: skip
     pot = group.one(
@@ -514,7 +511,8 @@ def _fruit_bowl(group: _Group) -> None:
     radius, high = group.between(0.09, 0.12), group.between(0.045, 0.065)
     profile = (
         (0.0, 0.0), (radius * 0.45, 0.0), (radius * 0.45, 0.008), (radius * 0.8, high * 0.45), (radius, high),
-        (radius - 0.003, high + 0.002), (radius - 0.006, high), (radius * 0.75, high * 0.5), (radius * 0.4, 0.016), (0.0, 0.014),
+        (radius - 0.003, high + 0.002), (radius - 0.006, high), (radius * 0.75, high * 0.5), (radius * 0.4, 0.016),
+        (0.0, 0.014),
     )  # fmt: skip
     group.add(
         Lathe(profile, 0.01),
@@ -728,7 +726,7 @@ FAMILIES: dict[str, tuple[Callable[[_Group], None], float, float]] = {
 
 
 def _bounds(parts: list[Placed], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and highest corner of the parts' box, with the irregularity that the renderer will give them."""
+    """Return the lowest and highest corner of the parts' box, as irregular as the renderer will make them."""
     points = [
         patch.points.reshape(-1, 3) @ rotation_of(part.rotation).T + part.position
         for part in parts

@@ -166,7 +166,8 @@ class Renderer:
         for placed in self.recipe.objects:
             content.update(self._shapes(placed, seconds))
         for index, light in enumerate(self.recipe.lights):
-            content[f"light{index}"] = self._light(light)
+            # As descriptions, lamps would join the scene in a random order, and light paths with them.
+            content[f"light{index}"] = self._mitsuba.load_dict(self._light(light))
         surroundings = environment_map(self.recipe.environment.look, self.recipe.environment.strength)
         if surroundings is not None:
             upright = self._mitsuba.ScalarTransform4f().rotate([1, 0, 0], 90)
@@ -306,7 +307,7 @@ def pose_at(placed: Placed, seconds: float) -> tuple[Float[ndarray, "3 3"], Floa
     return rotation_of(rotation), position
 
 
-def rotation_of(degrees: Sequence[float]) -> Float[ndarray, "3 3"]:
+def rotation_of(degrees: Sequence[float] | ndarray) -> Float[ndarray, "3 3"]:
     """Return the rotation about x, then y, then z."""
     return Rotation.from_euler("xyz", np.asarray(degrees), degrees=True).as_matrix()
 

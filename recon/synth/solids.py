@@ -70,7 +70,7 @@ class Carved:
 
 @dataclass(frozen=True)
 class Extrusion:
-    """An outline drawn upwards from z = 0, on the way narrowed, twisted and rounded at both rims. Parts: side, top, bottom."""
+    """An outline drawn upwards from z = 0, narrowed and twisted, with round rims. Parts: side, top, bottom."""
 
     outline: Literal["gear", "star", "polygon", "lobes", "cross"] = "polygon"
     corners: int = 6
@@ -133,7 +133,7 @@ class Ring:
         flat = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=-1) * self.radius
         if self.upright:
             flat = flat[:, [0, 2, 1]]
-        axis = flat + [0.0, 0.0, self.thickness + (self.radius if self.upright else 0.0)]
+        axis = flat + np.array([0.0, 0.0, self.thickness + (self.radius if self.upright else 0.0)])
         side = np.eye(3)[1 if self.upright else 2]
         bar = Tube.sweep(axis, np.full(len(axis), self.thickness), side)
         # One-sided differences at the seam would leave a step there; both ends are the same circle.
@@ -220,7 +220,9 @@ def _outline(kind: str, angle: ndarray, corners: int, depth: float) -> ndarray:
         tooth = np.clip((0.5 - wave) / 0.12 + 0.5, 0, 1)
         return 1 - depth * (1 - tooth * tooth * (3 - 2 * tooth))
     if kind == "star":
-        return (1 - depth) / ((1 - depth) * (1 - wave) + wave)
+        half = np.pi / corners  # straight edges from points at distance 1 to notches at distance 1 - depth
+        past = half * wave
+        return (1 - depth) * np.sin(half) / (np.sin(past) + (1 - depth) * np.sin(half - past))
     if kind == "lobes":
         return 1 - depth * (0.5 - 0.5 * np.cos(np.pi * wave))
     if kind == "cross":

@@ -35,7 +35,7 @@ def depth_file(folder: Path, scene: str, index: int) -> Path:
 
 
 def write_depth_millimetres(path: Path, depth: Float[ndarray, "H W"]) -> None:
-    """Write z-depth in millimetres as 16-bit PNG in steps of 0.02 mm; 0 is unknown, and so is what lies beyond 1310 mm."""
+    """Write z-depth in millimetres as 16-bit PNG in steps of 0.02 mm; 0 is unknown, as is all beyond 1310 mm."""
     steps = np.round(np.asarray(depth, np.float64) / DEPTH_STEP)
     steps = np.where(steps <= 65535, steps, 0).astype(np.uint16)
     file = io.BytesIO()
@@ -136,14 +136,15 @@ def write_readme(
     smaller = (
         "The pictures have the size of the protocol."
         if full
-        else f"The pictures are {size[0]}x{size[1]}. SpaRe's protocol is {WIDTH}x{HEIGHT} without any scaling: numbers from "
-        "this set are not even comparable with numbers from a full-size stand-in."
+        else f"The pictures are {size[0]}x{size[1]}. SpaRe's protocol is {WIDTH}x{HEIGHT} without any scaling:\n"
+        "numbers from this set cannot even be compared with numbers from a full-size stand-in."
     )
+    counts = f"{len(parts['development'])} development, {len(parts['test'])} test, {len(parts['training'])} in no split"
     text = f"""THIS IS NOT THE SpaRe DATA SET.
 
 It is a procedural stand-in, made by recon {_version()} (`recon synth spare`). No picture, object, mask or camera matrix
-comes from SpaRe or DTU. The objects are composed at random from simple shapes and rendered with path tracing; the
-cameras are an own rig. Only the folder layout, the file names, the picture counts, the intrinsics and the range of
+comes from SpaRe or DTU. The objects are composed at random from simple shapes and rendered with path tracing;
+the cameras are an own rig. Only the folder layout, the file names, the picture counts, the intrinsics and the range of
 camera distances follow what is public about SpaRe.
 
 What must not be compared: PSNR, SSIM, LPIPS and their masked forms measured here with any number published for SpaRe,
@@ -153,15 +154,17 @@ Where it differs on purpose: the pictures of the test views are here, and so are
 give; nothing made from them belongs into a submission. A submission to SpaRe cannot be made from this set.
 {smaller}
 
-{len(scenes)} scenes (seed {seed}): {len(parts["development"])} development, {len(parts["test"])} test, {len(parts["training"])} in no split, for training.
-Views per scene: {views}. Light paths per pixel: {samples}; nothing is denoised, and every picture's noise is in synth/SCENE.json.
+{len(scenes)} scenes (seed {seed}): {counts}.
+Views per scene: {views}. Light paths per pixel: {samples}; nothing is denoised, and every picture's noise is in
+synth/SCENE.json.
 
 SCENE/cam_NNN_L_0000.png   picture of view NNN - 1 under lighting L; 3 has all lamps on, 0 1 2 4 5 6 one lamp each,
                            from the left to the right. Exposure is the same everywhere.
 masks/SCENE/III.png        mask of view III (counted from 0): 255 on the object, 0 elsewhere.
 depth/SCENE/III.png        z-depth of view III: 16 bit, one step is {DEPTH_STEP} mm, 0 is unknown (the black box).
-synth_calibration/         pos_NNN.txt: 3x4 projection of view NNN - 1 for {WIDTH}x{HEIGHT}, pixel centres at +0.5, world in
-                           millimetres, z up, z = 0 on the platform. A smaller picture's camera is this one scaled.
+synth_calibration/         pos_NNN.txt: 3x4 projection of view NNN - 1 for {WIDTH}x{HEIGHT}, pixel centres at +0.5.
+                           World in millimetres, z up, z = 0 on the platform. A smaller picture's camera is this
+                           one scaled.
                            blender_cameras.json: the same cameras in Blender's terms.
 Track1_split_*.json, Track2_split_*.json   inputs (3 and 9) and 10 test views per scene, counted from 0.
 synth.json, synth/         how this was made.
