@@ -120,6 +120,7 @@ class Page:
         self._feed = feed
 
     def come(self) -> None:
+        self._feed.publish(state="running")  # what it is told first must not be the sign to leave
         print("come", file=self._process.stdin, flush=True)
         self._process.stdout.readline()  # type: ignore[union-attr]
         wait_until(lambda: self._feed.clients == 1)

@@ -13,6 +13,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; a user's mistake ends in a sentence on standard error and exit status 2."""
     import tyro
 
+    from recon.cli.benchmark import benchmark
     from recon.cli.doctor import doctor
     from recon.cli.evaluate import evaluate
     from recon.cli.export import export
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "reconstruct": reconstruct,
         "evaluate": evaluate,
+        "benchmark": benchmark,
         "view": view,
         "export": export,
         "synth": synth,
@@ -43,7 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"recon: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("recon: interrupted; continue a reconstruction with --resume", file=sys.stderr)
+        print(
+            "recon: interrupted; --resume continues a reconstruction, the same command again a benchmark",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None
 
 

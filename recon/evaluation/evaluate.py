@@ -43,6 +43,7 @@ METRIC_DEFINITIONS: dict[str, str] = {
     "ssim_masked": "SSIM on the object: in the tight box of its mask, or on a white background",
     "lpips_masked": "LPIPS (VGG) on the object: in the tight box of its mask, or on a white background",
     "lpips_alex_masked": "LPIPS (AlexNet) on the object, as lpips_masked",
+    "average_masked": "geometric mean as average, of the PSNR, SSIM and LPIPS (VGG) on the object",
     "depth_abs_rel": "mean of |depth - truth| / truth over pixels with both",
     "depth_rmse": "root mean squared depth error in scene units",
     "depth_inliers": "share of compared pixels within 1 % of the true depth",
@@ -178,17 +179,24 @@ def _on_object(
     on_mask = masked_psnr(image, truth, mask)
     box = tight_box(mask)
     if box is None:
-        return {"psnr_masked": None, "ssim_masked": None, **_lpips({}, image, truth, "_masked")}
+        unknown = {"psnr_masked": None, "ssim_masked": None, **_lpips({}, image, truth, "_masked")}
+        return {**unknown, "average_masked": None}
     if protocol == "box":
         image, truth = image[box], truth[box]
     elif protocol == "white":
         image, truth = (np.where(mask[..., None], x, np.float32(1.0)) for x in (image, truth))
     else:
         raise ValueError(f'masked must be "box", "white" or None, got {protocol!r}')
+    similarity = ssim(image, truth)
+    distances = _lpips(lpips, image, truth, "_masked")
+    average = None
+    if on_mask is not None and similarity is not None:
+        average = average_error(on_mask, similarity, distances["lpips_masked"])
     return {
         "psnr_masked": _finite(on_mask),
-        "ssim_masked": ssim(image, truth),
-        **_lpips(lpips, image, truth, "_masked"),
+        "ssim_masked": similarity,
+        **distances,
+        "average_masked": average,
     }
 
 

@@ -8,6 +8,7 @@ import torch
 
 from recon.datasets import write_transforms
 from recon.evaluation import Rendered, evaluate_views, load_metric_networks
+from recon.evaluation.evaluate import MaskedProtocol
 from recon.evaluation.pictures import PictureKind, picture_path
 from recon.export.pictures import write_confidence, write_depth, write_image
 from recon.export.points import write_points
@@ -34,8 +35,12 @@ def write_stereo_results(run: RunFolder, inputs: Inputs) -> None:
         write_points(run.stereo_points_file, inputs.points.positions, inputs.points.colors)
 
 
-def measure(run: RunFolder, scene: Scene, gaussians: Gaussians) -> dict[str, Any]:
-    """Render all views, write pictures and confidence, and return what metrics.json says of them and of the scene."""
+def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedProtocol) -> dict[str, Any]:
+    """Render all views, write pictures and confidence, and return what metrics.json says of them and of the scene.
+
+    Args:
+        masked: how views with an object mask are measured on the object.
+    """
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
 
@@ -54,9 +59,9 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians) -> dict[str, Any
 
     shown = [view for view in scene.test_views if not view.withheld]
     write_test = writer("renders/test", "truth/test")
-    test = evaluate_views(shown, draw, lpips=networks, on_view=write_test)
+    test = evaluate_views(shown, draw, masked=masked, lpips=networks, on_view=write_test)
     write_train = writer("renders/train", "truth/train")
-    train = evaluate_views(scene.train_views, draw, lpips=networks, on_view=write_train)
+    train = evaluate_views(scene.train_views, draw, masked=masked, lpips=networks, on_view=write_train)
     cameras = [view.camera for view in scene.train_views]
     write_confidence_file(run.confidence_file, coverage_confidence(gaussians, cameras))
     return {

@@ -34,7 +34,7 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["reconstruct", "evaluate", "view", "export", "synth", "models", "doctor"]
+    "command", ["reconstruct", "evaluate", "benchmark", "view", "export", "synth", "models", "doctor"]
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -44,8 +44,8 @@ def test_every_command_has_help(command, capsys):
 
 
 OPTIONS = {
-    "reconstruct": "--output -o --method --preset --poses --focal-mm --protocol --split --views --max-size --scene "
-    "--track --part --frame --device --seed --set --resume --overwrite "
+    "reconstruct": "--output -o --method --preset --poses --focal-mm --protocol --split --views --downscale --max-size "
+    "--scene --track --part --frame --device --seed --set --resume --overwrite "
     "--view --port --browser",
     "evaluate": "",
     "view": "--port --host --token --browser",

@@ -41,11 +41,9 @@ def test_the_page_draws_what_the_rasterizer_draws(viewer: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
 def test_the_page_as_a_person_uses_it(viewer: Path) -> None:
-    """Takes some twelve minutes without a GPU, so only on request; screenshots are left in viewer/tests/artefacts."""
-    if "RECON_BROWSER_TESTS" not in os.environ:
-        pytest.skip("runs when RECON_BROWSER_TESTS is set")
+    """About a minute and a half without a GPU; screenshots are left in viewer/tests/artefacts."""
     needs_chromium()
-    npm(viewer, "test:browser")
+    npm(viewer, "test:page")
 
 
 def needs_chromium() -> None:

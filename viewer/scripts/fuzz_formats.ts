@@ -9,6 +9,8 @@ export interface FuzzResult {
   readonly slowestMilliseconds: number;
   /** Most bytes allocated for an input, all together, as a multiple of its length. */
   readonly mostAllocated: number;
+  /** The largest single array, likewise. */
+  readonly largestArray: number;
 }
 
 /** Small inputs may take this much however short they are: headers, tables and blocks of constant size. */
@@ -25,10 +27,11 @@ export async function fuzz(
   let refused = 0;
   let slowestMilliseconds = 0;
   let mostAllocated = 0;
+  let largestArray = 0;
   try {
     for (let i = 0; i < inputs; i++) {
       const content = mutate(seeds[i % seeds.length], next);
-      meter.bytes = 0;
+      meter.bytes = meter.largest = 0;
       const start = performance.now();
       try {
         if (format === "zstd") refused += inflateZstd(content, 4096) === null ? 1 : 0;
@@ -38,12 +41,14 @@ export async function fuzz(
         refused++;
       }
       slowestMilliseconds = Math.max(slowestMilliseconds, performance.now() - start);
-      mostAllocated = Math.max(mostAllocated, Math.max(0, meter.bytes - FREE) / Math.max(1, content.length));
+      const length = Math.max(1, content.length);
+      mostAllocated = Math.max(mostAllocated, (meter.bytes - FREE) / length);
+      largestArray = Math.max(largestArray, (meter.largest - FREE) / length);
     }
   } finally {
     meter.restore();
   }
-  return { inputs, refused, slowestMilliseconds, mostAllocated };
+  return { inputs, refused, slowestMilliseconds, mostAllocated, largestArray };
 }
 
 /** Good files to start from: all degrees of harmonics, and for .ply text and binary. */
@@ -114,18 +119,23 @@ function mutate(seed: Uint8Array, next: () => number): Uint8Array<ArrayBuffer> {
 }
 
 /** Count the bytes of all typed arrays that are made by length from now on. */
-function meterAllocations(): { bytes: number; restore: () => void } {
+function meterAllocations(): { bytes: number; largest: number; restore: () => void } {
   const names = ["Float32Array", "Float64Array", "Uint8Array", "Uint16Array", "Uint32Array"] as const;
   const originals = names.map((name) => globalThis[name]);
   const meter = {
     bytes: 0,
+    largest: 0,
     restore: () => names.forEach((name, i) => Object.assign(globalThis, { [name]: originals[i] })),
   };
   names.forEach((name, i) => {
     const original = originals[i];
     const metered = new Proxy(original, {
       construct(target, parameters: unknown[]): object {
-        if (typeof parameters[0] === "number") meter.bytes += parameters[0] * original.BYTES_PER_ELEMENT;
+        if (typeof parameters[0] === "number") {
+          const bytes = parameters[0] * original.BYTES_PER_ELEMENT;
+          meter.bytes += bytes;
+          meter.largest = Math.max(meter.largest, bytes);
+        }
         return Reflect.construct(target, parameters) as object;
       },
     });

@@ -377,13 +377,15 @@ export class Viewer {
     this.emit("tools");
   }
 
-  /** The camera's part of the address, for sharing. */
+  /** What a link to this view says: camera, mode, and the scale that lengths are measured in. */
   get hash(): string {
     const { position, rotation } = this.eye.pose;
     const numbers = [...position.toArray(), ...rotation.toArray(), verticalFov(this.eye.lens)];
     const parts = [`view=${numbers.map((x) => +x.toFixed(5)).join(",")}`];
     if (this.eye.at !== null) parts.unshift(`camera=${this.eye.at}`);
     if (this.settings.mode !== "color") parts.push(`mode=${this.settings.mode}`);
+    const { scale, unit } = this.measure;
+    if (scale !== 1) parts.push(`scale=${+scale.toPrecision(7)},${encodeURIComponent(unit)}`);
     return parts.join("&");
   }
 
@@ -396,6 +398,8 @@ export class Viewer {
       ["color", "depth", "normal", "alpha", "centers", "ellipsoids", "confidence"].includes(mode)
     )
       this.change({ mode: mode as PictureMode });
+    const [scale, unit] = (values.get("scale") ?? "").split(",");
+    if (unit) this.measure.setScale(Number(scale), unit);
     const entry = this.cameras.find(({ id }) => id === values.get("camera"));
     if (entry !== undefined) {
       this.goTo(entry, 0);

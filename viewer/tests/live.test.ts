@@ -1,6 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { decodeLiveFrame } from "../src/live/frames";
-import { parseProgress } from "../src/live/training";
+import { Training, parseProgress } from "../src/live/training";
+import type { Server } from "../src/session";
 import { FormatError } from "../src/splats/formats";
 
 /** A message of `rows` rows whose floats count up and whose halves are all 1.5. */
@@ -51,5 +52,66 @@ test("progress is read with care", () => {
   });
   expect(parseProgress({ state: "dancing", iteration: "x", message: 4 })).toMatchObject({
     ...{ state: "waiting", iteration: 0, message: null },
+  });
+});
+
+describe("the socket to a training", () => {
+  class FakeSocket {
+    readyState = 1;
+    readonly sent: unknown[] = [];
+    onopen = () => undefined;
+    onclose: (event: { code: number }) => void = () => undefined;
+    onmessage: (event: { data: unknown }) => void = () => undefined;
+    send(message: string): void {
+      this.sent.push(JSON.parse(message));
+    }
+  }
+  const sockets: FakeSocket[] = [];
+  const sentences: string[] = [];
+  let training: Training;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    vi.stubGlobal("WebSocket", { OPEN: 1 });
+    sockets.length = sentences.length = 0;
+    const openLive = () => {
+      sockets.push(new FakeSocket());
+      return sockets.at(-1);
+    };
+    training = new Training({ openLive } as unknown as Server);
+    training.onError = (sentence) => sentences.push(sentence);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+
+  test("acknowledges a frame once, when its last part is shown", async () => {
+    const shown: number[] = [];
+    training.onFrame = async ({ first }) => void shown.push(first);
+    sockets[0].onmessage({ data: message(3) });
+    sockets[0].onmessage({ data: message(5, { 4: 5, 7: 0 }) });
+    await vi.runAllTimersAsync();
+    expect(shown).toEqual([2, 5]);
+    expect(sockets[0].sent).toEqual([{ type: "ack", frame: 9 }]);
+  });
+
+  test.each([
+    ["a lost connection", 1006, 2000],
+    ["a server with too many pages", 1013, 15_000],
+  ])("is opened again after %s", (_, code, wait) => {
+    sockets[0].onclose({ code });
+    vi.advanceTimersByTime(wait - 1);
+    expect(sockets.length).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(sockets.length).toBe(2);
+    expect(sentences).toEqual([]);
+  });
+
+  test.each([1003, 1007, 1008, 1009])("is not opened again after a refusal, %i", (code) => {
+    sockets[0].onclose({ code });
+    vi.advanceTimersByTime(60_000);
+    expect(sockets.length).toBe(1);
+    expect(sentences.length).toBe(1);
   });
 });

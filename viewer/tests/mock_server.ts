@@ -17,8 +17,9 @@ const TYPES: Record<string, string> = {
 
 /** As the real server sends it. */
 export const CONTENT_SECURITY_POLICY =
-  "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; img-src 'self' blob: data:; " +
-  "style-src 'self'; base-uri 'none'; form-action 'none'";
+  "default-src 'none'; script-src 'self'; worker-src 'self' blob:; style-src 'self'; img-src 'self' blob: data:; " +
+  "connect-src 'self' blob: data:; font-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; " +
+  "frame-ancestors 'self'";
 
 export interface MockOptions {
   /** The built page. */

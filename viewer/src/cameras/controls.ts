@@ -43,6 +43,8 @@ export class Controls {
   onHover: (x: number, y: number) => void = () => undefined;
   private readonly pointers = new Map<number, Pointer>();
   private readonly held = new Set<string>();
+  /** Keys that went up since the last frame: a tap is shorter than one, and moves for one all the same. */
+  private readonly released = new Set<string>();
   private panning = false;
   private travelled = 0;
   private lastClick = { time: -Infinity, x: 0, y: 0 };
@@ -60,7 +62,7 @@ export class Controls {
     surface.addEventListener("wheel", this.wheel, { passive: false });
     surface.addEventListener("contextmenu", (event) => event.preventDefault());
     window.addEventListener("keydown", this.keyDown);
-    window.addEventListener("keyup", (event) => this.held.delete(event.code));
+    window.addEventListener("keyup", (event) => this.released.add(event.code));
     window.addEventListener("blur", () => this.held.clear());
   }
 
@@ -80,6 +82,8 @@ export class Controls {
       if (move !== undefined) this.eye.move(move[0] * length, move[1] * length, move[2] * length);
       else if (turn !== undefined) this.rotate(turn[0] * KEY_TURN * seconds, turn[1] * KEY_TURN * seconds);
     }
+    for (const code of this.released) this.held.delete(code);
+    this.released.clear();
   }
 
   private readonly down = (event: PointerEvent): void => {
@@ -151,6 +155,7 @@ export class Controls {
     // Arrow keys belong to the focused control; letters move from anywhere.
     if (event.code in MOVES || (onSurface && event.code in TURNS)) {
       this.held.add(event.code);
+      this.released.delete(event.code);
       if (event.code in TURNS) event.preventDefault();
       this.wake();
     }

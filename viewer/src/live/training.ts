@@ -30,8 +30,18 @@ export interface HistoryRow {
   readonly gaussians: number;
 }
 
-/** Milliseconds before the socket is opened again. */
+/** Milliseconds before the socket is opened again, by the code it was closed with. */
 const RETRY = 2000;
+const RETRY_WHEN_FULL = 15_000;
+const FULL = 1013;
+
+/** Closing codes after which trying again would only be refused again. */
+const REFUSALS: Readonly<Record<number, string>> = {
+  1003: "the server did not understand this page; reload it",
+  1007: "the server did not understand this page; reload it",
+  1008: "the server wants a token: open the address that `recon reconstruct --view` printed",
+  1009: "the server did not understand this page; reload it",
+};
 
 /** Most points that are kept; beyond, every second one is dropped. */
 const MAX_HISTORY = 4000;
@@ -69,9 +79,11 @@ export class Training {
     const socket = this.server.openLive();
     this.socket = socket;
     socket.onopen = () => this.setConnected(true);
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
       this.setConnected(false);
-      if (!this.closed && !this.over) setTimeout(() => this.connect(), RETRY);
+      if (this.closed || this.over) return;
+      if (code in REFUSALS) this.onError(REFUSALS[code]);
+      else setTimeout(() => this.connect(), code === FULL ? RETRY_WHEN_FULL : RETRY);
     };
     socket.onmessage = ({ data }) => {
       try {
@@ -92,7 +104,7 @@ export class Training {
 
   private async frame(frame: LiveFrame): Promise<void> {
     await this.onFrame(frame);
-    this.post({ type: "ack", frame: frame.frame });
+    if (frame.first + frame.rows.count === frame.total) this.post({ type: "ack", frame: frame.frame });
   }
 
   private text(message: unknown): void {

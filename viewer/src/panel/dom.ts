@@ -112,6 +112,7 @@ export function slider(
   const output = element("output");
   const input = element("input", {
     type: "range",
+    attributes: { "aria-label": label }, // the <label> names its first such element, which is the output
     ...{ min: String(range.min), max: String(range.max), step: String(range.step) },
     oninput: () => {
       output.textContent = format(input.valueAsNumber);

@@ -127,10 +127,14 @@ function stats(viewer: Viewer): HTMLElement {
     line,
     element("div", { textContent: viewer.stage.gpuName }),
   );
-  let last = 0;
+  let waiting = false;
   viewer.on("drawn", () => {
-    if (performance.now() - last < 250) return;
-    last = performance.now();
+    if (waiting) return;
+    waiting = true;
+    setTimeout(show, 250); // what was drawn last is shown, too, when nothing follows it
+  });
+  function show(): void {
+    waiting = false;
     const { splats } = viewer.stage;
     line.textContent = [
       `${viewer.framesPerSecond.toFixed(0)} frames/s`,
@@ -138,7 +142,7 @@ function stats(viewer: Viewer): HTMLElement {
       `sort ${viewer.sortMilliseconds.toFixed(1)} ms`,
       `${(splats.bytes / 2 ** 20).toFixed(1)} MB`,
     ].join(" · ");
-  });
+  }
   return root;
 }
 
@@ -209,14 +213,11 @@ function keepAddress(viewer: Viewer): void {
     if (viewer.session === null && viewer.localFile === null) return;
     history.replaceState(null, "", `#${viewer.hash}`);
   };
-  viewer.on("view", () => {
-    clearTimeout(timer);
-    timer = setTimeout(write, 400);
-  });
-  viewer.on("settings", () => {
-    clearTimeout(timer);
-    timer = setTimeout(write, 400);
-  });
+  for (const topic of ["view", "settings", "tools"] as const)
+    viewer.on(topic, () => {
+      clearTimeout(timer);
+      timer = setTimeout(write, 400);
+    });
   window.addEventListener("hashchange", () => viewer.restore(location.hash));
 }
 

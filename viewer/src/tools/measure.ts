@@ -48,8 +48,14 @@ export class Measure {
   setLength(length: number, unit: string): void {
     const world = this.worldDistance;
     if (world === null || !(world > 0) || !(length > 0)) return;
-    this.scale = length / world;
-    this.unit = unit;
+    this.setScale(length / world, unit);
+  }
+
+  /** Set how long a world unit is; numbers that are no length are ignored, they may come from an address. */
+  setScale(scale: number, unit: string): void {
+    if (!Number.isFinite(scale) || scale <= 0) return;
+    this.scale = scale;
+    this.unit = unit.slice(0, 8);
   }
 
   private redraw(): void {

@@ -83,7 +83,14 @@ export async function open(
   });
   await page.goto(server.url + (options.path ?? ""));
   try {
-    await until(page, () => window.__recon?.state.session === true && window.__recon.framesDrawn > 0);
+    await until(page, () => {
+      const hook = window.__recon;
+      return (
+        hook !== undefined && ((hook.state.session && hook.framesDrawn > 0) || hook.state.message !== null)
+      );
+    });
+    if (!(await page.evaluate(() => window.__recon.state.session)))
+      throw new Error("the page has no session");
   } catch (error) {
     const state = await page.evaluate(() => JSON.stringify(window.__recon?.state ?? document.body.innerText));
     await context.close();

@@ -216,6 +216,13 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     const measured = (await state(opened)).distance!;
     expect(measured).toBeGreaterThan(0.05);
     expect(measured).toBeLessThan(4);
+    await page.keyboard.press("\\"); // so small a window hides the panel at first
+    await page.getByLabel("Real length").fill("2.5");
+    await page.getByRole("button", { name: "Set scale" }).click();
+    expect((await state(opened)).distance).toBeCloseTo(2.5, 6);
+    await until(page, () => /scale=[\d.]+,m/.test(location.hash));
+    await page.getByLabel("Real length").blur();
+    await page.keyboard.press("\\");
     await page.keyboard.press("Escape");
     await page.mouse.dblclick(110, 130);
     await settle(opened);
@@ -231,6 +238,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     await page.evaluate(() => window.__recon.change({ pixelRatio: 0.25 }));
     await page.getByText("Crop", { exact: true }).click();
     await page.getByText("Crop to a box").click();
+    await opened.screenshot("crop");
     await page.getByRole("slider", { name: "Width" }).fill("-2");
     const [download] = await Promise.all([
       page.waitForEvent("download"),
@@ -283,6 +291,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect(path.camera_path).toHaveLength(180);
     expect(path.keyframes).toHaveLength(6);
     expect(path.camera_path[0].camera_to_world).toHaveLength(16);
+    await opened.screenshot("path");
     const command = page.getByText("recon export runs/still-life --to mp4 --camera-path camera-path.json");
     expect(await command.isVisible()).toBe(true);
     await opened.close();
@@ -303,6 +312,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     });
     expect(request["world_to_camera"]).toHaveLength(16);
     expect(await page.locator(".exact-picture").isVisible()).toBe(true);
+    await opened.screenshot("exact");
     await page.mouse.wheel(0, 100);
     await until(page, () => window.__recon.state.exact !== "shown" || window.__recon.state.exactPictures > 1);
     await until(page, () => window.__recon.state.exact === "shown" && window.__recon.state.exactPictures > 1);
@@ -368,9 +378,8 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
     expect((await state(opened)).gaussians).toBe(4500);
     expect(opened.page.url()).not.toContain("secret");
     await opened.close();
-    await expect(look({ ...small, path: "#token=wrong", mock: { token: "secret" } })).rejects.toThrow(
-      /wants a token/,
-    );
+    const refused = look({ ...small, path: "#token=wrong", mock: { token: "secret" } });
+    await expect(refused).rejects.toThrow(/wants a token/);
   });
 
   test("opens a dropped file, and says what is wrong with a damaged one", async () => {

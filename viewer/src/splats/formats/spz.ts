@@ -7,7 +7,6 @@ import {
   FormatError,
   byteOpacity,
   checkCount,
-  checkGaussians,
   checkToWrite,
   clampByte,
   roundHalfEven,
@@ -108,7 +107,7 @@ async function decodeGzip(content: Uint8Array, source: string): Promise<Gaussian
         `${source} is cut off or damaged: ${expected} bytes expected, ${body.length} found`,
       );
     if (header.flags & HAS_EXTENSIONS) checkAxes(extensions, source);
-    return decodeAttributes(header, split(body, header.sizes), source);
+    return decodeAttributes(header, split(body, header.sizes));
   } catch (error) {
     if (error instanceof FormatError || error instanceof RangeError) throw error;
     throw new FormatError(`${source} is damaged: it cannot be decompressed`);
@@ -142,7 +141,7 @@ function decodeZstd(content: Uint8Array, source: string): Gaussians {
     offset += compressed;
   }
   if (header.sizes[5] === 0) attributes.push(new Uint8Array(0));
-  return decodeAttributes(header, attributes, source);
+  return decodeAttributes(header, attributes);
 }
 
 /** Refuse files that say they use other axes; skip every other extension. */
@@ -161,34 +160,30 @@ function checkAxes(extensions: Uint8Array, source: string): void {
   }
 }
 
-function decodeAttributes(header: Header, attributes: Uint8Array[], source: string): Gaussians {
+/** Every byte stands for a finite number within a small range, so nothing is left to check afterwards. */
+function decodeAttributes(header: Header, attributes: Uint8Array[]): Gaussians {
   const [positions, opacities, colors, scales, rotations, harmonics] = attributes;
   const { count } = header;
   const coefficients = (header.degree + 1) ** 2;
   const out = allocateGaussians(count, coefficients);
   const { means, logScales, quaternions, opacityLogits, sh } = out;
   const step = 2 ** -header.fractionalBits;
-  const higher = 3 * (coefficients - 1);
-  const unpackRotation = header.version === 2 ? unpackFirstThree : unpackSmallestThree;
-  const q = [0, 0, 0, 0];
   for (let i = 0; i < count; i++) {
     for (let k = 0; k < 3; k++) {
       const at = 9 * i + 3 * k;
       const fixed = ((positions[at] << 8) | (positions[at + 1] << 16) | (positions[at + 2] << 24)) >> 8;
       means[3 * i + k] = (k === 0 ? fixed : fixed * -1) * step;
       logScales[3 * i + k] = scales[3 * i + k] / 16 - 10;
-      sh[3 * coefficients * i + k] = COLORS[colors[3 * i + k]];
     }
     opacityLogits[i] = BYTE_OPACITY_LOGITS[opacities[i]];
-    unpackRotation(rotations, i, q);
-    quaternions[4 * i] = q[3];
-    quaternions[4 * i + 1] = q[0];
-    quaternions[4 * i + 2] = q[1] * -1;
-    quaternions[4 * i + 3] = q[2] * -1;
-    for (let j = 0; j < higher; j++)
-      sh[3 * coefficients * i + 3 + j] = (harmonics[higher * i + j] / 128 - 1) * FLIP_SH[1 + ((j / 3) | 0)];
   }
-  checkGaussians(source, out);
+  if (header.version === 2) unpackFirstThree(rotations, quaternions);
+  else unpackSmallestThree(rotations, quaternions);
+  const flips = Float32Array.from({ length: 3 * coefficients }, (_, j) => FLIP_SH[(j / 3) | 0]);
+  for (let i = 0, from = 0, to = 0; i < count; i++) {
+    for (let j = 0; j < 3; j++) sh[to++] = COLORS[colors[3 * i + j]];
+    for (let j = 3; j < flips.length; j++) sh[to++] = HARMONICS[harmonics[from++]] * flips[j];
+  }
   return out;
 }
 
@@ -255,29 +250,40 @@ function packSmallestThree(q: number[], out: Uint8Array, row: number): void {
   out.set([packed & 255, (packed >>> 8) & 255, (packed >>> 16) & 255, (packed >>> 24) & 255], 4 * row);
 }
 
-function unpackSmallestThree(data: Uint8Array, row: number, q: number[]): void {
-  const at = 4 * row;
-  const packed = (data[at] | (data[at + 1] << 8) | (data[at + 2] << 16) | (data[at + 3] << 24)) >>> 0;
-  const largest = packed >>> 30;
-  let squares = 0;
-  for (let j = 0; j < 3; j++) {
-    const word = (packed >>> (20 - 10 * j)) & 1023;
-    const value = (word & 511) * (Math.SQRT1_2 / 511) * (word & 512 ? -1 : 1);
-    squares += value * value;
-    q[OTHERS[largest][j]] = value;
+/** Where x, y, z and w go in (w, x, y, z), and their signs in axes whose y and z point the other way. */
+const PLACES = [1, 2, 3, 0];
+const FLIP_QUATERNION = [1, -1, -1, 1];
+
+function unpackSmallestThree(data: Uint8Array, quaternions: Float32Array): void {
+  for (let at = 0; at < quaternions.length; at += 4) {
+    const packed = data[at] | (data[at + 1] << 8) | (data[at + 2] << 16) | (data[at + 3] << 24);
+    const largest = packed >>> 30;
+    let squares = 0;
+    for (let k = 0, shift = 20; k < 4; k++) {
+      if (k === largest) continue;
+      const word = packed >>> shift;
+      const value = (word & 511) * (Math.SQRT1_2 / 511) * (word & 512 ? -1 : 1);
+      squares += value * value;
+      quaternions[at + PLACES[k]] = value * FLIP_QUATERNION[k];
+      shift -= 10;
+    }
+    quaternions[at + PLACES[largest]] = Math.sqrt(Math.max(0, 1 - squares)) * FLIP_QUATERNION[largest];
   }
-  q[largest] = Math.sqrt(Math.max(0, 1 - squares));
 }
 
-function unpackFirstThree(data: Uint8Array, row: number, q: number[]): void {
-  let squares = 0;
-  for (let k = 0; k < 3; k++) {
-    q[k] = data[3 * row + k] / 127.5 - 1;
-    squares += q[k] * q[k];
+function unpackFirstThree(data: Uint8Array, quaternions: Float32Array): void {
+  for (let row = 0; 4 * row < quaternions.length; row++) {
+    let squares = 0;
+    for (let k = 0; k < 3; k++) {
+      const value = data[3 * row + k] / 127.5 - 1;
+      squares += value * value;
+      quaternions[4 * row + PLACES[k]] = value * FLIP_QUATERNION[k];
+    }
+    quaternions[4 * row] = Math.sqrt(Math.max(0, 1 - squares));
   }
-  q[3] = Math.sqrt(Math.max(0, 1 - squares));
 }
 
+const HARMONICS = Float32Array.from({ length: 256 }, (_, byte) => byte / 128 - 1);
 const COLORS = Float32Array.from({ length: 256 }, (_, byte) => (byte / 255 - 0.5) / COLOR_SCALE);
 
 /** Reads a gzip stream in exact pieces; what has not been asked for is not unpacked, but for one chunk. */
