@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.reconstruct import reconstruct
     from recon.cli.submit import submit
     from recon.cli.synth import synth
+    from recon.cli.synth_spare import synth_spare
     from recon.cli.view import view
 
     commands: dict[str, Callable[..., Any]] = {
@@ -34,7 +35,11 @@ def main(arguments: list[str] | None = None) -> None:
         "models": models,
         "doctor": doctor,
     }
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
+        if arguments[:2] == ["synth", "spare"]:  # a command of its own, where `synth` expects a recipe's name
+            tyro.cli(synth_spare, prog="recon synth spare", args=arguments[2:])
+            return
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="recon", description="Turn a few photos into a 3D scene.", args=arguments
         )

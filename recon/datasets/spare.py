@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from recon.datasets.decode import shown
 from recon.datasets.folder import describe_contents, is_picture
-from recon.datasets.posed_view import posed_view, withheld_view
+from recon.datasets.posed_view import StoredDepth, posed_view, withheld_view
 from recon.datasets.projection import camera_from_projection
 from recon.datasets.resize import PictureSize
 from recon.datasets.split import Listing, Split, SplitRule, own_split, read_object
@@ -25,6 +25,9 @@ from recon.scene import Camera, Scene, View
 
 WIDTH, HEIGHT = 1600, 1200
 """The size that the calibration is for and that submissions have."""
+
+DEPTH_STEP = 0.02
+"""Millimetres of one step in the 16-bit depth pictures of a stand-in made by `recon synth spare`; SpaRe has none."""
 
 ALL_LIGHTS = 3
 """The lighting with every lamp on, the only one evaluated."""
@@ -185,7 +188,7 @@ def read_spare(
     views = []
     for index, name in names.items():
         if index in present:
-            views.append(_view(name, present[index], cameras[index], size, _mask(root, scene, index)))
+            views.append(_view(name, present[index], cameras[index], size, root, scene, index))
         elif name in split.test:
             views.append(withheld_view(name, cameras[index], size or PictureSize()))
         elif name in split.train:
@@ -259,11 +262,22 @@ def _matrix(file: Path) -> Float[ndarray, "3 4"]:
     return np.array(numbers).reshape(3, 4)
 
 
-def _mask(root: Path, scene: str, index: int) -> Path | None:
-    """Find masks/scan65/013.png for view 13 (masks count from 0)."""
-    file = root / "masks" / scene / f"{index:03d}.png"
-    return file if file.is_file() else None
-
-
-def _view(name: str, path: Path, camera: Camera, size: PictureSize | None, mask: Path | None) -> View:
-    return posed_view(name, path, camera, size or PictureSize(), mask=mask)
+def _view(
+    name: str,
+    path: Path,
+    camera: Camera,
+    size: PictureSize | None,
+    root: Path,
+    scene: str,
+    index: int,
+) -> View:
+    """Return a view with masks/scan65/013.png and depth/scan65/013.png for view 13 (both count from 0), if there."""
+    mask, depth = (root / kind / scene / f"{index:03d}.png" for kind in ("masks", "depth"))
+    return posed_view(
+        name,
+        path,
+        camera,
+        size or PictureSize(),
+        mask=mask if mask.is_file() else None,
+        depth=StoredDepth(depth, DEPTH_STEP) if depth.is_file() else None,
+    )

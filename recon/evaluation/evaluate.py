@@ -104,7 +104,7 @@ def evaluate_views(
             (PSNR on the mask, SSIM and LPIPS in its tight box), "white" as RegNeRF does on DTU (PSNR on the
             mask, SSIM and LPIPS after both pictures were put on white); None for not at all.
         lpips: loaded networks by backbone name ("vgg", "alex"), as `load_metric_networks` returns them.
-        depths: true depth by view name, for the views that have one.
+        depths: true depth by view name, instead of the one that a view may carry.
         on_view: called with each view and its render, so that pictures can be written without rendering
             twice.
 
@@ -115,7 +115,8 @@ def evaluate_views(
     per_image: dict[str, dict[str, float | None]] = {}
     for view in views:
         rendered = render(view.camera)
-        per_image[view.name] = _evaluate_view(view, rendered, masked, lpips, depths.get(view.name))
+        true_depth = depths.get(view.name, view.depth)
+        per_image[view.name] = _evaluate_view(view, rendered, masked, lpips, true_depth)
         if on_view is not None:
             on_view(view, rendered)
     _complete(per_image)
