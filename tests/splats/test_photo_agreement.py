@@ -10,7 +10,7 @@ from recon.evaluation.calibration import confidence_correlation, pixel_error
 from recon.ops import Rasterization
 from recon.scene import Camera
 from recon.splats.initialize import gaussians_from_points
-from recon.splats.photo_agreement import UNSEEN, Witness, expected_error, view_confidence, witnesses
+from recon.splats.photo_agreement import CONTRAST, UNSEEN, Witness, expected_error, view_confidence, witnesses
 from recon.splats.render import render
 
 
@@ -50,7 +50,7 @@ def test_a_wrong_colour_is_found(inputs, truth):
     right = expected_error(picture, camera, inputs)
     picture.color[20:40, 30:60] = (picture.color[20:40, 30:60] + 0.4) % 1.0
     wrong = expected_error(picture, camera, inputs)
-    assert (wrong - right)[22:38, 32:58].median() > 0.2
+    assert (wrong - right)[22:38, 32:58].median() > 0.15
     assert torch.equal(wrong[50:], right[50:])
 
 
@@ -64,11 +64,16 @@ def test_a_wrong_depth_is_found(inputs, truth):
 
 def test_what_no_photo_sees_has_the_error_of_a_guess(inputs, truth):
     camera, picture = truth
+    stripes = torch.arange(96).reshape(1, 96, 1) % 2 * 2 - 1
+    picture.color[:] = 0.5 + CONTRAST / 2 * stripes
     away = camera.moved(np.diag([-1.0, 1.0, -1.0, 1.0]) @ camera.world_to_camera)  # looks the other way
-    torch.testing.assert_close(expected_error(picture, away, inputs), torch.full((72, 96), UNSEEN))
-    empty = drawn(picture.color.numpy(), np.zeros((72, 96), np.float32))
-    torch.testing.assert_close(expected_error(empty, camera, inputs), torch.full((72, 96), UNSEEN))
-    torch.testing.assert_close(expected_error(picture, camera, []), torch.full((72, 96), UNSEEN))
+    for error in (
+        expected_error(picture, away, inputs),
+        expected_error(replace(picture, depth=torch.zeros(72, 96)), camera, inputs),
+        expected_error(picture, camera, []),
+    ):
+        inner = error[4:-4, 4:-4]  # at the edge there are fewer neighbours to differ from
+        torch.testing.assert_close(inner, torch.full_like(inner, UNSEEN))
 
 
 def test_a_known_background_is_right(inputs, truth):
