@@ -24,15 +24,15 @@ SAME_DEPTH = 0.03
 """A photo whose own depth differs by this share counts e times less: it sees something else there."""
 
 UNSEEN = 0.1
-"""Expected error where no photo sees the place: 0.07 to 0.18 was measured there on fern, scan65 and a synthetic table."""
+"""Expected error where no photo sees the place: 0.07 to 0.18 was measured there on fern, scan65 and a drawn table."""
 
 UNSEEN_WEIGHT = 0.05
 """Weight of `UNSEEN` beside the photos' weights, which are 1 where the depths agree."""
 
 CONTRAST = 0.03
 CONTRAST_POWER = 0.3
-"""A busy neighbourhood errs more than a flat one, where a wrong place has the right colour all the same: the error grows
-with this power of the mean difference of neighbouring pixels, and is left as it is where that is `CONTRAST`."""
+"""A busy neighbourhood errs more than a flat one, where a wrong place has the right colour all the same: the error
+grows with this power of the mean difference of neighbouring pixels, and is left as it is where that is `CONTRAST`."""
 
 FLAT = 0.003
 """Contrast below this, less than a level of 255, counts as this much."""
