@@ -96,8 +96,9 @@ def compare(a: Positional[Path], b: Positional[Path], /) -> None:
     """Compare two benchmark folders scene by scene and seed by seed: paired differences with a confidence interval.
 
     Args:
-        a: made by `recon benchmark`.
-        b: another one, by the same protocol; what is better in it counts as a gain.
+        a: made by `recon benchmark`; FOLDER:METHOD picks one method where it has several.
+        b: another one, by the same protocol, or another method of the same folder; what is better in it counts as a
+            gain.
     """
     from recon.benchmark.comparison import compare as compare_folders
 

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(
-            "recon: interrupted; --resume continues a reconstruction, the same command again a benchmark",
+            "recon: interrupted; the same command goes on where it stopped, `recon reconstruct` with --resume",
             file=sys.stderr,
         )
         raise SystemExit(130) from None

@@ -183,6 +183,12 @@ def test_spare_halves_are_apart(spare):
     assert runs(made) == [("DTU", "scan9", 3), ("Synthetic", "Jenga", 3)]
 
 
+def test_drawn_scenes_are_not_called_the_benchmarks(spare):
+    write_spare(spare, "Jenga", (6,), "Synthetic")
+    (spare / "synth.json").write_text('{"made_by": "recon synth spare"}')
+    assert ("Synthetic stand-in", "Jenga", 3) in runs(planned("spare", spare, views=(3,)))
+
+
 def test_spare_takes_one_scene_and_one_track(spare):
     assert runs(planned("spare", spare / "images" / "scan9", views=(9,))) == [("DTU", "scan9", 9)]
     assert runs(planned("spare", spare, scenes=("scan9",), views=(3,))) == [("DTU", "scan9", 3)]

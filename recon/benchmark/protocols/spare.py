@@ -57,7 +57,17 @@ def _case(
         return LeftOut(said, f"{len(missing)} of its {len(entry.test_views)} test pictures are missing")
     views = INPUT_VIEWS[track]
     chosen = {"protocol": BENCHMARK.name, "views": views, "scene": scene, "track": track, "part": part}
-    return Case(entry.kind, scene, views, root, chosen)
+    dataset = f"{entry.kind} stand-in" if _is_stand_in(root) else entry.kind
+    return Case(dataset, scene, views, root, chosen)
+
+
+def _is_stand_in(root: Path) -> bool:
+    """Return whether `recon synth spare` drew these scenes: their numbers are not those of the benchmark's."""
+    from recon.files import read_json
+
+    made = root / "synth.json"
+    content = read_json(made) if made.is_file() else None
+    return isinstance(content, dict) and content.get("made_by") == "recon synth spare"
 
 
 def _root(data: Path) -> tuple[Path, str | None]:
