@@ -11,6 +11,7 @@ from recon.config import from_plain, merged, parse_overrides, read_yaml, to_plai
 from recon.errors import ReconError
 
 METHODS = {
+    "coherent": ("recon.methods.coherent", "CoherentConfig"),
     "quality": ("recon.methods.quality", "QualityConfig"),
     "splat": ("recon.methods.splat", "SplatConfig"),
 }

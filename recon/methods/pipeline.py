@@ -83,6 +83,8 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     observer.training(trainer)
     train(trainer, run, settings, resume=options.resume)
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
+    if finish := getattr(method_module(settings.method), "finish", None):
+        gaussians = finish(gaussians, inputs, settings.method_config)
     write_splats(run.splat_file, gaussians)
     phases.end("train", seconds=trainer.seconds)
 
