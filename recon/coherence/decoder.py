@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 FREQUENCIES = 10
 """Frequencies of the sine and cosine code of the view's index."""
-MULTIPLIERS = (16, 16, 8, 8, 8, 4)
-"""Channels, in units of the base, from the coarsest stage on; the last one holds for all further stages."""
+MULTIPLIERS = (4, 4, 4, 8, 8, 8, 16)
+"""Channels, in units of the base, from the finest stage to coarser ones; the last one holds for all further stages."""
 SLOPE = 0.2
 DEVIATION = 0.02
 """The numbers above are CoherentGS's (released code, `implicit decoder`)."""
@@ -56,8 +56,8 @@ class ImplicitDecoder(nn.Module):
     def __init__(self, size: tuple[int, int], channels: int, layers: int, generator: torch.Generator) -> None:
         """Draw the weights from N(0, 0.02), those of the last convolution apart, which start at zero.
 
-        So every field starts at zero, and depths where the prior has them. In the paper's network, of eight stages, such
-        weights shrink the output to nearly that by themselves; in smaller ones they would not.
+        So every field starts at zero, and depths where the prior has them. In the paper's network, of eight stages,
+        such weights shrink the output to nearly that by themselves; in smaller ones they would not.
 
         Args:
             size: height and width of the maps.
@@ -66,7 +66,8 @@ class ImplicitDecoder(nn.Module):
         super().__init__()
         self.sizes = halved_sizes(size)
         widths = [
-            channels * MULTIPLIERS[min(stage, len(MULTIPLIERS) - 1)] for stage in range(len(self.sizes))
+            channels * MULTIPLIERS[min(stage, len(MULTIPLIERS) - 1)]
+            for stage in reversed(range(len(self.sizes)))
         ]
         self.first = nn.utils.skip_init(nn.Conv2d, 2 * FREQUENCIES, widths[0], 1)
         inputs = [widths[0] + 2, *widths[1:]]

@@ -54,16 +54,16 @@ class PixelGrid:
         )
 
 
-def cell_size(views: Sequence[View], count: int) -> int:
-    """Return the side in pixels of the smallest cells with which all photos together have at most `count`."""
+def cell_size(views: Sequence[View], count: int) -> float:
+    """Return the side in pixels of the smallest cells, at least a pixel, of which all photos have about `count`."""
     pixels = sum(view.camera.width * view.camera.height for view in views)
-    return max(1, int(np.ceil(np.sqrt(pixels / max(1, count)))))
+    return max(1.0, float(np.sqrt(pixels / max(1, count))))
 
 
 def pixel_grids(
     views: Sequence[View],
     depths: Sequence[Float[ndarray, "H W"]],
-    cell: int,
+    cell: float,
     layers: int,
     device: torch.device | str = "cpu",
 ) -> list[PixelGrid]:
@@ -79,7 +79,7 @@ def pixel_grids(
 
 
 def _grid(
-    view: View, depth: Float[ndarray, "H W"], cell: int, layers: int, device: torch.device
+    view: View, depth: Float[ndarray, "H W"], cell: float, layers: int, device: torch.device
 ) -> PixelGrid:
     import cv2
 
