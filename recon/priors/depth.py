@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from recon.errors import ReconError
 from recon.priors.propagation import propagate
 from recon.scene import View
 from recon.stereo import DepthMap
-from recon.stereo.consistency import floats_in_front
+from recon.stereo.consistency import COLOR_WINDOW, OTHER_COLOR, reproject
 from recon.stereo.working_view import matchable
 
 
@@ -36,7 +36,7 @@ class StereoDepth:
 
     1. Pixels of at least `minimum_confidence` keep their depth.
     2. Others take it from the trusted pixel that is nearest along paths that avoid the photo's edges.
-    3. A guess that another photo looks through is moved back until no photo contradicts it.
+    3. A guess that another photo looks through, or shows in another colour, is moved back until none contradicts it.
     """
 
     minimum_confidence: float = 0.05
@@ -64,25 +64,65 @@ class StereoDepth:
         return _moved_back(view, depth, guessed, [(views[other], trusted[other]) for other in others])
 
 
-STEPS_BACK = 12
-"""Times a guess is moved back by `STEP_BACK`: at most to 3.1 times its depth, which seldom leaves any in free space."""
-STEP_BACK = 1.1
+STEPS_BACK = (1.0, 1.1, 1.21, 1.33, 1.46, 1.61, 1.95, 2.36)
+"""A guess that another photo contradicts is tried at these multiples of its depth."""
+LOOKED_THROUGH = 0.97
+"""A guess nearer than this share of another photo's depth there stands in free space."""
+HIDDEN = 1.03
+"""A guess farther than this share of another photo's depth there is out of its sight, and may have any colour."""
 
 
 def _moved_back(
     view: View,
     depth: Float[ndarray, "H W"],
-    guessed: ndarray,
+    guessed: Bool[ndarray, "H W"],
     others: Sequence[tuple[View, Float[ndarray, "H W"]]],
 ) -> Float[ndarray, "H W"]:
-    """Move guesses that stand in another photo's free space behind what that photo sees."""
-    depth = depth.copy()
-    for _ in range(STEPS_BACK):
-        trial = np.where(guessed, depth, np.float32(0))
-        wrong = np.zeros(depth.shape, bool)
-        for other, surface in others:
-            wrong |= floats_in_front(view.camera, trial, other.camera, surface)
-        if not wrong.any():
+    """Move guesses back to where no photo looks through them and none shows another colour there.
+
+    A guess that fits nowhere goes to the first place that is not in another photo's free space, or stays.
+    """
+    import cv2
+
+    def blurred(image: Float[ndarray, "H W 3"]) -> Float[ndarray, "H W 3"]:
+        return cv2.blur(image, (COLOR_WINDOW, COLOR_WINDOW))
+
+    own = blurred(view.image)
+    there = [(other, surface, blurred(other.image)) for other, surface in others]
+    result, allowed = depth.copy(), np.zeros(depth.shape, bool)
+    open_ = guessed.copy()
+    for factor in STEPS_BACK:
+        trial = np.where(open_, depth * np.float32(factor), np.float32(0))
+        free, different = np.zeros(depth.shape, bool), np.zeros(depth.shape, bool)
+        for other, surface, image in there:
+            in_free_space, other_color = _contradictions(view, trial, own, other, surface, image)
+            free |= in_free_space
+            different |= other_color
+        possible = open_ & ~free
+        first = possible & ~allowed
+        result[first], allowed[first] = trial[first], True
+        fits = possible & ~different
+        result[fits] = trial[fits]
+        open_ &= ~fits
+        if not open_.any():
             break
-        depth[wrong] *= STEP_BACK
-    return depth
+    return result
+
+
+def _contradictions(
+    view: View,
+    depth: Float[ndarray, "H W"],
+    own: Float[ndarray, "H W 3"],
+    other: View,
+    surface: Float[ndarray, "h w"],
+    image: Float[ndarray, "h w 3"],
+) -> tuple[Bool[ndarray, "H W"], Bool[ndarray, "H W"]]:
+    """Return the pixels whose point another photo looks through, and those that it shows in another colour."""
+    seen = reproject(view.camera, depth, other.camera)
+    there = surface[seen.row, seen.column]
+    free, different = np.zeros(depth.size, bool), np.zeros(depth.size, bool)
+    free[seen.known[seen.depth < LOOKED_THROUGH * there]] = True
+    visible = (there == 0) | (seen.depth < HIDDEN * there)
+    difference = np.abs(own.reshape(-1, 3)[seen.known] - image[seen.row, seen.column]).mean(axis=-1)
+    different[seen.known[visible & (difference > OTHER_COLOR)]] = True
+    return free.reshape(depth.shape), different.reshape(depth.shape)
