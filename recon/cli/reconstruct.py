@@ -16,9 +16,10 @@ def reconstruct(
     preset: Literal["quick", "standard", "full"] = "standard",
     poses: Literal["auto", "given", "estimate", "uncertified"] = "auto",
     focal_mm: float | None = None,
-    protocol: Literal["llff", "dtu", "spare", "blender"] | None = None,
+    protocol: str | None = None,
     split: Path | None = None,
     views: int | None = None,
+    downscale: float | None = None,
     max_size: int | None = None,
     scene: str | None = None,
     track: Literal[1, 2] | None = None,
@@ -47,9 +48,10 @@ def reconstruct(
             on one of the two; `uncertified` goes on with estimated poses that could not be verified and marks the
             result so.
         focal_mm: the lens's 35 mm equivalent focal length, for photos without EXIF.
-        protocol: choose input and held-out views by a benchmark's rule.
+        protocol: choose input and held-out views by a benchmark's rule: llff, dtu, blender, spare or mip360.
         split: JSON file {"train": [names], "test": [names]}.
         views: number of input views, where a protocol leaves the choice.
+        downscale: divide the pictures' width and height by this, instead of the protocol's own factor.
         max_size: longest side of the pictures to work on, in pixels; chosen by the preset for photos.
         scene: which scene of a SpaRe folder that holds several.
         track: SpaRe track whose split to follow, 1 (3 input views) or 2 (9).
@@ -76,6 +78,7 @@ def reconstruct(
         protocol=protocol,
         split=split,
         views=views,
+        downscale=downscale,
         max_size=max_size,
         scene=scene,
         track=track,

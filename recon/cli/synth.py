@@ -25,7 +25,8 @@ def synth(
     """Render a recipe to photos, exact cameras, depth and masks; an interrupted call continues when repeated.
 
     Args:
-        recipe: tabletop, shelf, platform or moving, or the path of a recipe's .yaml file.
+        recipe: tabletop, shelf, platform or moving, or the path of a recipe's .yaml file; `recon synth spare`,
+            with options of its own, makes many scenes in the layout of the SpaRe benchmark.
         output: folder to write to.
         quality: light paths per pixel (draft 16, standard 72, high 288); nothing is denoised, and the noise of
             every picture is written to synth.json.

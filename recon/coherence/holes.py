@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,13 +20,23 @@ from recon.splats.render import render
 
 BEHIND = 1.03
 """Filled Gaussians lie this much behind the surface they continue, so that they hide nothing that a photo shows."""
-FAR_PERCENTILE = 80
-"""A hole opens onto what lies behind something: it takes this percentile of the depths on its rim."""
 RIM = 4
-"""Pixels around a hole that count as its rim."""
+"""A hole opens onto what lies behind something: it continues the farthest depth within so many pixels of its rim."""
 OPACITY = 0.9
 MINIMUM_PIXELS = 4
 """Smaller holes are left alone: they are gaps between neighbours, not unseen places."""
+
+
+def widened(camera: Camera, margin: float) -> Camera:
+    """Return the camera with a picture that reaches further by a share of its size on every side."""
+    x, y = round(margin * camera.width), round(margin * camera.height)
+    return replace(
+        camera,
+        cx=camera.cx + x,
+        cy=camera.cy + y,
+        width=camera.width + 2 * x,
+        height=camera.height + 2 * y,
+    )
 
 
 def fill_holes(gaussians: Gaussians, cameras: Sequence[Camera], repair: RepairPrior) -> tuple[Gaussians, int]:
@@ -62,20 +73,17 @@ def fill_holes(gaussians: Gaussians, cameras: Sequence[Camera], repair: RepairPr
 def _depth_behind(
     depth: Float[ndarray, "H W"], hole: Bool[ndarray, "H W"]
 ) -> tuple[Float[ndarray, "H W"], Bool[ndarray, "H W"]]:
-    """Give every hole the far depth of its rim; holes that are tiny or have no rim are dropped."""
-    from scipy.ndimage import binary_dilation, find_objects, label
+    """Give every pixel of a hole the far depth of the nearest place on its rim; tiny holes are dropped."""
+    from scipy.ndimage import distance_transform_edt, label, maximum_filter
 
     numbered, _ = label(hole, np.ones((3, 3), bool))
-    behind, kept = np.zeros_like(depth), np.zeros_like(hole)
-    for number, box in enumerate(find_objects(numbered), start=1):
-        wider = tuple(slice(max(0, s.start - RIM), s.stop + RIM) for s in box)
-        own = numbered[wider] == number
-        rim = binary_dilation(own, iterations=RIM) & ~hole[wider] & (depth[wider] > 0)
-        if own.sum() < MINIMUM_PIXELS or not rim.any():
-            continue
-        behind[wider][own] = BEHIND * np.percentile(depth[wider][rim], FAR_PERCENTILE)
-        kept[wider] |= own
-    return behind, kept
+    kept = hole & (np.bincount(numbered.reshape(-1)) >= MINIMUM_PIXELS)[numbered]
+    known = ~hole & (depth > 0)
+    if not known.any():
+        return depth, np.zeros_like(hole)
+    far = maximum_filter(np.where(known, depth, 0), 2 * RIM + 1)
+    row, column = distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return BEHIND * far[row, column], kept
 
 
 def _on_rays(

@@ -167,11 +167,34 @@ def _register_heif() -> None:
 
 def _exif(image: Any) -> dict[int, Any]:
     """Return the EXIF tags of both directories; unreadable ones count as absent."""
+    from PIL import Image
+
     try:
-        exif = image.getexif()
+        # Asked itself, Pillow's reader for PNG decodes all pixels to see whether a block stands behind them.
+        plain = image.format == "PNG" and not _has_chunk_behind_pixels(image.fp)
+        exif = Image.Image.getexif(image) if plain else image.getexif()
         return {**exif, **exif.get_ifd(0x8769)}
     except Exception:  # a broken EXIF block does not make the picture unusable
         return {}
+
+
+def _has_chunk_behind_pixels(file: Any) -> bool:
+    """Tell whether a PNG file has anything but its end behind its pixels, and leave the file where it was."""
+    position = file.tell()
+    try:
+        file.seek(8)
+        pixels = False
+        while len(head := file.read(8)) == 8:
+            kind = head[4:]
+            if kind == b"IEND":
+                return False
+            if pixels and kind != b"IDAT":
+                return True
+            pixels = pixels or kind == b"IDAT"
+            file.seek(int.from_bytes(head[:4], "big") + 4, os.SEEK_CUR)
+        return False  # cut off: decoding will tell
+    finally:
+        file.seek(position)
 
 
 def _focal_pixels(exif: dict[int, Any], width: int, height: int) -> float | None:

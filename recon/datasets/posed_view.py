@@ -1,5 +1,6 @@
 """Turn a picture file and the camera that its data set states into a `View`."""
 
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,6 +15,21 @@ from recon.scene import Camera, Pixels, View
 
 WHITE = (1.0, 1.0, 1.0)
 
+_SAME_SURFACE = 0.01  # relative spread of depth up to which a shrunk pixel's area is one surface
+
+
+@dataclass(frozen=True)
+class StoredDepth:
+    """A 16-bit picture of true z-depth.
+
+    Attributes:
+        path: the picture; 0 is unknown.
+        step: scene units per step.
+    """
+
+    path: Path
+    step: float
+
 
 def posed_view(
     name: str,
@@ -23,6 +39,7 @@ def posed_view(
     *,
     distortion: Distortion = NO_DISTORTION,
     mask: Path | None = None,
+    depth: StoredDepth | None = None,
     background: tuple[float, float, float] = WHITE,
 ) -> View:
     """Return a view whose file is opened here for its header only, and decoded when its pixels are asked for.
@@ -32,6 +49,7 @@ def posed_view(
             and then to the size asked for.
         distortion: of the lens, removed at loading.
         mask: picture file, bright on the object; without one, a transparent picture's alpha is the mask.
+        depth: the true depth; only for pictures without distortion.
         background: sRGB colour put behind transparent pixels.
 
     Raises:
@@ -57,6 +75,7 @@ def posed_view(
             stored=stored,
             distortion=distortion,
             mask=mask,
+            depth=depth,
             background=background,
         )
 
@@ -83,6 +102,7 @@ def load_pixels(
     stored: Camera | None = None,
     distortion: Distortion = NO_DISTORTION,
     mask: Path | None = None,
+    depth: StoredDepth | None = None,
     background: tuple[float, float, float] = WHITE,
 ) -> Pixels:
     """Decode a picture, put a background behind it, remove distortion, and shrink it, in this order.
@@ -107,6 +127,7 @@ def load_pixels(
         mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
         valid=None if valid is None else _fully_covered(valid, size),
         background=None if picture.alpha is None else background,
+        depth=None if depth is None else _depth(depth, (color.shape[1], color.shape[0]), size, upright),
     )
 
 
@@ -134,6 +155,26 @@ def _mask_coverage(path: Path, width: int, height: int, upright: bool) -> Float[
             f"mask {shown(path.name)} is {coverage.shape[1]}x{coverage.shape[0]}, but its picture is {width}x{height}"
         )
     return coverage.astype(np.float32)
+
+
+def _depth(
+    stored: StoredDepth, expected: tuple[int, int], size: tuple[int, int], upright: bool
+) -> Float[ndarray, "h w"]:
+    """Decode true depth and shrink it; pixels that cover an edge or an unknown place become unknown."""
+    steps = np.round(decode(stored.path, upright=upright).color[:, :, 0] * 65535.0)
+    if (steps.shape[1], steps.shape[0]) != expected:
+        raise ReconError(
+            f"depth {shown(stored.path.name)} is {steps.shape[1]}x{steps.shape[0]}, "
+            f"but its picture is {expected[0]}x{expected[1]}"
+        )
+    depth = (steps * stored.step).astype(np.float32)
+    if size == expected:
+        return depth
+    mean = area_average(depth, *size)
+    spread = np.sqrt(np.maximum(area_average(depth * depth, *size) - mean * mean, 0.0))
+    return np.where(_fully_covered(depth > 0, size) & (spread < _SAME_SURFACE * mean), mean, 0.0).astype(
+        np.float32
+    )
 
 
 def _fully_covered(valid: Bool[ndarray, "H W"], size: tuple[int, int]) -> Bool[ndarray, "h w"]:

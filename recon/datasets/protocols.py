@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class Protocol:
         test_every: views whose index divides by this are test views; None for all that `order` does not name.
         among_stated: test views are chosen among those that the data set states, inputs among its others.
         stated: the data set's own files name inputs and test views.
+        downscales: factors that numbers are published for, the usual one first; empty where the size is fixed.
+        scenes: the scenes that the benchmark consists of; empty for any.
+        masked: how views with an object mask are measured on the object, see `recon.evaluation.evaluate_views`.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Protocol:
     test_every: int | None = None
     among_stated: bool = False
     stated: bool = False
+    downscales: tuple[float, ...] = ()
+    scenes: tuple[str, ...] = ()
+    masked: Literal["box", "white"] = "box"
 
     @property
     def size(self) -> PictureSize:
@@ -146,6 +152,8 @@ def load_protocol(name: str) -> Protocol:
         name=name,
         source=content.pop("source"),
         exclude=tuple(content.pop("exclude", ())),
+        downscales=tuple(content.pop("downscales", ())),
+        scenes=tuple(content.pop("scenes", ())),
         inputs=tuple(content.pop("inputs")) if "inputs" in content else None,
         order=None if order is None else tuple(order),
         test_every=test.get("every"),

@@ -16,7 +16,7 @@ from numpy import ndarray
 
 from recon.datasets.decode import shown
 from recon.datasets.folder import describe_contents, is_picture
-from recon.datasets.posed_view import posed_view, withheld_view
+from recon.datasets.posed_view import StoredDepth, posed_view, withheld_view
 from recon.datasets.projection import camera_from_projection
 from recon.datasets.resize import PictureSize
 from recon.datasets.split import Listing, Split, SplitRule, own_split, read_object
@@ -25,6 +25,9 @@ from recon.scene import Camera, Scene, View
 
 WIDTH, HEIGHT = 1600, 1200
 """The size that the calibration is for and that submissions have."""
+
+DEPTH_STEP = 0.02
+"""Millimetres of one step in the 16-bit depth pictures of a stand-in made by `recon synth spare`; SpaRe has none."""
 
 ALL_LIGHTS = 3
 """The lighting with every lamp on, the only one evaluated."""
@@ -112,6 +115,28 @@ def spare_scenes(root: Path) -> dict[str, Path]:
     }
 
 
+def spare_cameras(root: Path, scene: str, kind: str) -> dict[int, Camera]:
+    """Read pos_NNN.txt by view, counted from 0: the scene's own where there are such, else the data set's.
+
+    Args:
+        kind: "DTU" or "Synthetic".
+
+    Raises:
+        ReconError: when there is no calibration of this kind, or a file of it is unusable.
+    """
+    files = [file for file in sorted(root.rglob("pos_*.txt")) if re.fullmatch(r"pos_\d+\.txt", file.name)]
+    own = [file for file in files if scene in file.relative_to(root).parts]
+    if not own:
+        synthetic = [file for file in files if "synth" in str(file.relative_to(root).parent).lower()]
+        own = synthetic if kind == "Synthetic" else [file for file in files if file not in set(synthetic)]
+    if not own:
+        raise ReconError(
+            f"{shown(root)} has no {kind} calibration (pos_001.txt, …): it {describe_contents(root)}"
+        )
+    folder = own[0].parent
+    return {int(file.stem.removeprefix("pos_")) - 1: _camera(file) for file in own if file.parent == folder}
+
+
 def calibrated_root(pictures: Path) -> Path | None:
     """Return the folder, at most two above a scene's pictures, under which the calibration lies."""
     parents = list(pictures.resolve().parents)[:2]
@@ -150,7 +175,7 @@ def read_spare(
         if entry
         else ("Synthetic" if any(p.name.startswith("cam_") for p in present.values()) else "DTU")
     )
-    cameras = _cameras(root, scene, kind)
+    cameras = spare_cameras(root, scene, kind)
     names = {index: picture_name(index, kind) for index in cameras}
     own = None
     if entry:
@@ -163,7 +188,7 @@ def read_spare(
     views = []
     for index, name in names.items():
         if index in present:
-            views.append(_view(name, present[index], cameras[index], size, _mask(root, scene, index)))
+            views.append(_view(name, present[index], cameras[index], size, root, scene, index))
         elif name in split.test:
             views.append(withheld_view(name, cameras[index], size or PictureSize()))
         elif name in split.train:
@@ -220,21 +245,6 @@ def _entry(root: Path, scene: str, track: int | None, part: str | None) -> Spare
     raise ReconError(f"scene {scene} is in several split files ({found.keys()}): say which track and part")
 
 
-def _cameras(root: Path, scene: str, kind: str) -> dict[int, Camera]:
-    """Read pos_NNN.txt: the scene's own where there are such, else the data set's."""
-    files = [file for file in sorted(root.rglob("pos_*.txt")) if re.fullmatch(r"pos_\d+\.txt", file.name)]
-    own = [file for file in files if scene in file.relative_to(root).parts]
-    if not own:
-        synthetic = [file for file in files if "synth" in str(file.relative_to(root).parent).lower()]
-        own = synthetic if kind == "Synthetic" else [file for file in files if file not in set(synthetic)]
-    if not own:
-        raise ReconError(
-            f"{shown(root)} has no {kind} calibration (pos_001.txt, …): it {describe_contents(root)}"
-        )
-    folder = own[0].parent
-    return {int(file.stem.removeprefix("pos_")) - 1: _camera(file) for file in own if file.parent == folder}
-
-
 def _camera(file: Path) -> Camera:
     try:
         return camera_from_projection(_matrix(file), WIDTH, HEIGHT)
@@ -252,11 +262,22 @@ def _matrix(file: Path) -> Float[ndarray, "3 4"]:
     return np.array(numbers).reshape(3, 4)
 
 
-def _mask(root: Path, scene: str, index: int) -> Path | None:
-    """Find masks/scan65/013.png for view 13 (masks count from 0)."""
-    file = root / "masks" / scene / f"{index:03d}.png"
-    return file if file.is_file() else None
-
-
-def _view(name: str, path: Path, camera: Camera, size: PictureSize | None, mask: Path | None) -> View:
-    return posed_view(name, path, camera, size or PictureSize(), mask=mask)
+def _view(
+    name: str,
+    path: Path,
+    camera: Camera,
+    size: PictureSize | None,
+    root: Path,
+    scene: str,
+    index: int,
+) -> View:
+    """Return a view with masks/scan65/013.png and depth/scan65/013.png for view 13 (both count from 0), if there."""
+    mask, depth = (root / kind / scene / f"{index:03d}.png" for kind in ("masks", "depth"))
+    return posed_view(
+        name,
+        path,
+        camera,
+        size or PictureSize(),
+        mask=mask if mask.is_file() else None,
+        depth=StoredDepth(depth, DEPTH_STEP) if depth.is_file() else None,
+    )

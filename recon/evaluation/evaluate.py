@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from recon.errors import ReconError
+from recon.evaluation.calibration import confidence_correlation, pixel_error
 from recon.evaluation.metrics import (
     average_error,
     depth_errors,
@@ -43,6 +44,8 @@ METRIC_DEFINITIONS: dict[str, str] = {
     "ssim_masked": "SSIM on the object: in the tight box of its mask, or on a white background",
     "lpips_masked": "LPIPS (VGG) on the object: in the tight box of its mask, or on a white background",
     "lpips_alex_masked": "LPIPS (AlexNet) on the object, as lpips_masked",
+    "average_masked": "geometric mean as average, of the PSNR, SSIM and LPIPS (VGG) on the object",
+    "confidence_correlation": "rank correlation of each pixel's confidence with its true error, -1 is best",
     "depth_abs_rel": "mean of |depth - truth| / truth over pixels with both",
     "depth_rmse": "root mean squared depth error in scene units",
     "depth_inliers": "share of compared pixels within 1 % of the true depth",
@@ -57,10 +60,12 @@ class Rendered:
     Attributes:
         image: [H, W, 3] sRGB; values are clipped to [0, 1] before they are compared.
         depth: [H, W] z in scene units, 0 where unknown, when the model has one.
+        expected_error: [H, W] mean absolute colour difference that the model expects of itself, when it does.
     """
 
     image: "Float[ndarray, 'H W 3'] | Tensor"
     depth: "Float[ndarray, 'H W'] | Tensor | None" = None
+    expected_error: "Float[ndarray, 'H W'] | Tensor | None" = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def evaluate_views(
             (PSNR on the mask, SSIM and LPIPS in its tight box), "white" as RegNeRF does on DTU (PSNR on the
             mask, SSIM and LPIPS after both pictures were put on white); None for not at all.
         lpips: loaded networks by backbone name ("vgg", "alex"), as `load_metric_networks` returns them.
-        depths: true depth by view name, for the views that have one.
+        depths: true depth by view name, instead of the one that a view may carry.
         on_view: called with each view and its render, so that pictures can be written without rendering
             twice.
 
@@ -110,7 +115,8 @@ def evaluate_views(
     per_image: dict[str, dict[str, float | None]] = {}
     for view in views:
         rendered = render(view.camera)
-        per_image[view.name] = _evaluate_view(view, rendered, masked, lpips, depths.get(view.name))
+        true_depth = depths.get(view.name, view.depth)
+        per_image[view.name] = _evaluate_view(view, rendered, masked, lpips, true_depth)
         if on_view is not None:
             on_view(view, rendered)
     _complete(per_image)
@@ -161,6 +167,9 @@ def _evaluate_view(
     if masked is not None and view.mask is not None:
         mask = view.mask if valid is None else view.mask & valid
         metrics.update(_on_object(image, truth, mask, masked, lpips))
+    if rendered.expected_error is not None:
+        expected = _checked(view, "expected error", rendered.expected_error, truth.shape[:2])
+        metrics["confidence_correlation"] = confidence_correlation(expected, pixel_error(image, truth), valid)
     if true_depth is not None and rendered.depth is not None:
         depth = _checked(view, "depth", rendered.depth, true_depth.shape)
         metrics.update(_depth(depth, true_depth, valid))
@@ -177,17 +186,24 @@ def _on_object(
     on_mask = masked_psnr(image, truth, mask)
     box = tight_box(mask)
     if box is None:
-        return {"psnr_masked": None, "ssim_masked": None, **_lpips({}, image, truth, "_masked")}
+        unknown = {"psnr_masked": None, "ssim_masked": None, **_lpips({}, image, truth, "_masked")}
+        return {**unknown, "average_masked": None}
     if protocol == "box":
         image, truth = image[box], truth[box]
     elif protocol == "white":
         image, truth = (np.where(mask[..., None], x, np.float32(1.0)) for x in (image, truth))
     else:
         raise ValueError(f'masked must be "box", "white" or None, got {protocol!r}')
+    similarity = ssim(image, truth)
+    distances = _lpips(lpips, image, truth, "_masked")
+    average = None
+    if on_mask is not None and similarity is not None:
+        average = average_error(on_mask, similarity, distances["lpips_masked"])
     return {
         "psnr_masked": _finite(on_mask),
-        "ssim_masked": ssim(image, truth),
-        **_lpips(lpips, image, truth, "_masked"),
+        "ssim_masked": similarity,
+        **distances,
+        "average_masked": average,
     }
 
 

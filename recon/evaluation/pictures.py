@@ -19,7 +19,7 @@ from recon.errors import ReconError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PictureKind = Literal["renders/train", "renders/test", "truth/train", "truth/test", "depth"]
+PictureKind = Literal["renders/train", "renders/test", "truth/train", "truth/test", "depth", "confidence"]
 
 DEPTH_RAMP = "turbo"
 CONFIDENCE_RAMP = "viridis"

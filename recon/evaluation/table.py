@@ -1,4 +1,4 @@
-"""Tables over several runs: mean ± standard deviation over seeds, as Markdown and CSV."""
+"""Tables of measurements: their columns, mean ± standard deviation, and Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ import io
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from recon.errors import ReconError
 from recon.evaluation.metrics import WEIGHTS_NOT_INSTALLED
-from recon.files import read_json
 
 
 @dataclass(frozen=True)
@@ -37,20 +34,31 @@ class Column:
 COLUMNS: dict[str, Column] = {
     "psnr": Column(("test", "psnr"), "PSNR (dB)", 2, "higher"),
     "ssim": Column(("test", "ssim"), "SSIM", 3, "higher"),
-    "lpips": Column(("test", "lpips"), "LPIPS", 3, "lower", WEIGHTS_NOT_INSTALLED),
+    "lpips": Column(("test", "lpips"), "LPIPS (VGG)", 3, "lower", WEIGHTS_NOT_INSTALLED),
     "lpips_alex": Column(("test", "lpips_alex"), "LPIPS (AlexNet)", 3, "lower", WEIGHTS_NOT_INSTALLED),
     "average": Column(("test", "average"), "average error", 3, "lower", WEIGHTS_NOT_INSTALLED),
+    "average_masked": Column(
+        ("test", "average_masked"), "average error-M", 3, "lower", WEIGHTS_NOT_INSTALLED
+    ),
     "psnr_masked": Column(("test", "psnr_masked"), "PSNR-M (dB)", 2, "higher"),
     "ssim_masked": Column(("test", "ssim_masked"), "SSIM-M", 3, "higher"),
-    "lpips_masked": Column(("test", "lpips_masked"), "LPIPS-M", 3, "lower", WEIGHTS_NOT_INSTALLED),
+    "lpips_masked": Column(("test", "lpips_masked"), "LPIPS-M (VGG)", 3, "lower", WEIGHTS_NOT_INSTALLED),
+    "lpips_alex_masked": Column(
+        ("test", "lpips_alex_masked"), "LPIPS-M (AlexNet)", 3, "lower", WEIGHTS_NOT_INSTALLED
+    ),
     "gradient_error": Column(("test", "gradient_error"), "gradient error", 4, "lower"),
+    "confidence_correlation": Column(
+        ("test", "confidence_correlation"), "confidence against error", 2, "lower"
+    ),
     "depth_abs_rel": Column(("test", "depth_abs_rel"), "depth abs rel", 4, "lower"),
+    "depth_rmse": Column(("test", "depth_rmse"), "depth RMSE", 4, "lower"),
+    "depth_inliers": Column(("test", "depth_inliers"), "depth within 1 %", 3, "higher"),
+    "depth_coverage": Column(("test", "depth_coverage"), "depth coverage", 3, "higher"),
     "train_psnr": Column(("train_views", "psnr"), "train PSNR (dB)", 2),
     "seconds": Column(("seconds", "total"), "time (s)", 1, "lower"),
     "gaussians": Column(("gaussians",), "Gaussians", 0),
     "peak_memory_mb": Column(("peak_memory_mb",), "peak memory (MB)", 0, "lower"),
 }
-DEFAULT_COLUMNS = ("psnr", "ssim", "lpips", "seconds", "gaussians")
 
 
 @dataclass(frozen=True)
@@ -64,102 +72,26 @@ class Statistic:
 
 @dataclass(frozen=True)
 class Row:
-    """Runs that differ in nothing but their seed.
+    """One row of a table.
 
     Attributes:
-        key: what the rows are told apart by, in the order of the table's first columns.
-        runs: how many runs stand behind the row.
-        values: column name to its statistic; None where no run has the value.
+        cells: the text of every column.
+        best: the columns in which the row is set in bold.
+        apart: whether the row is somebody else's figure, set apart from those measured here.
     """
 
-    key: tuple[str, ...]
-    runs: int
-    values: dict[str, Statistic | None]
+    cells: tuple[str, ...]
+    best: frozenset[int] = frozenset()
+    apart: bool = False
 
 
-def read_runs(folders: Iterable[Path]) -> list[dict[str, Any]]:
-    """Read `metrics.json` of several run folders; each gains `"run"`, the folder's name.
+@dataclass(frozen=True)
+class Table:
+    """Rows below a header; the first `words` columns hold words, the others numbers."""
 
-    Raises:
-        ReconError: when one is missing or is not a metrics file.
-    """
-    runs = []
-    for folder in folders:
-        path = Path(folder) / "metrics.json"
-        metrics = read_json(path)
-        if not isinstance(metrics, dict):
-            raise ReconError(f"{path} does not hold metrics by name; evaluate the run again")
-        runs.append({**metrics, "run": Path(folder).name})
-    return runs
-
-
-def summarize(
-    runs: Sequence[Mapping[str, Any]],
-    *,
-    by: Sequence[str] = ("method", "preset"),
-    columns: Sequence[str] = DEFAULT_COLUMNS,
-) -> list[Row]:
-    """Group runs and take mean and standard deviation over each group.
-
-    A value counts only where a run measured it: a group whose runs have it partly is refused, because its
-    mean would be over other seeds than its neighbours'.
-
-    Args:
-        by: top-level names of `metrics.json` whose values tell groups apart; rows keep the order of first
-            appearance.
-        columns: names from `COLUMNS`.
-
-    Raises:
-        ReconError: for an unknown column, a repeated seed in a group, or a value that only some of a group's
-            runs have.
-    """
-    unknown = [name for name in columns if name not in COLUMNS]
-    if unknown:
-        raise ReconError(f"there is no column {unknown[0]!r}; there are {', '.join(COLUMNS)}")
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for run in runs:
-        groups.setdefault(tuple(str(run.get(name, "–")) for name in by), []).append(run)
-    rows = []
-    for key, members in groups.items():
-        label = ", ".join(key)
-        seeds = [run.get("seed") for run in members]
-        if len(members) > 1 and len(set(seeds)) < len(seeds):
-            raise ReconError(
-                f"{label}: two runs have the same seed (seeds {seeds}); runs of several scenes need the scene in `by`"
-            )
-        values = {name: _statistic(members, COLUMNS[name], label) for name in columns}
-        rows.append(Row(key, len(members), values))
-    return rows
-
-
-def markdown_table(rows: Sequence[Row], *, by: Sequence[str] = ("method", "preset")) -> str:
-    """Return a Markdown table; the best mean of each column is bold, and `runs` tells how many seeds there are."""
-    columns = _column_names(rows)
-    header = [*by, "runs", *(COLUMNS[name].title for name in columns)]
-    best = {name: _best(rows, name) for name in columns}
-    lines = [_markdown_row(header), _markdown_row(["---"] * len(by) + ["---:"] * (len(columns) + 1))]
-    for index, row in enumerate(rows):
-        cells = [*map(_escape_markdown, row.key), str(row.runs)]
-        for name in columns:
-            text = format_statistic(row.values[name], COLUMNS[name])
-            cells.append(f"**{text}**" if index in best[name] else text)
-        lines.append(_markdown_row(cells))
-    return "\n".join(lines) + "\n"
-
-
-def csv_table(rows: Sequence[Row], *, by: Sequence[str] = ("method", "preset")) -> str:
-    """Return a CSV table with a mean and a standard-deviation column per metric, unrounded; missing is empty."""
-    columns = _column_names(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*by, "runs", *(f"{name}_{part}" for name in columns for part in ("mean", "std"))])
-    for row in rows:
-        cells: list[Any] = [*map(_inert, row.key), row.runs]
-        for name in columns:
-            statistic = row.values[name]
-            cells += ["", ""] if statistic is None else [statistic.mean, _or_empty(statistic.deviation)]
-        writer.writerow(cells)
-    return text.getvalue()
+    header: tuple[str, ...]
+    words: int
+    rows: tuple[Row, ...]
 
 
 def statistic(values: Sequence[float]) -> Statistic:
@@ -185,49 +117,95 @@ def lookup(metrics: Mapping[str, Any], path: Sequence[str]) -> float | None:
     return float(value) if is_number else None
 
 
-def _statistic(runs: Sequence[Mapping[str, Any]], column: Column, label: str) -> Statistic | None:
-    values = [lookup(run, column.path) for run in runs]
-    present = [value for value in values if value is not None]
-    if not present:
-        return None
-    if len(present) < len(values):
-        raise ReconError(
-            f"{label}: only {len(present)} of {len(values)} runs have {column.title}; evaluate the others again"
-        )
-    return statistic(present)
-
-
-def _column_names(rows: Sequence[Row]) -> list[str]:
-    return list(rows[0].values) if rows else []
-
-
-def _best(rows: Sequence[Row], name: str) -> set[int]:
-    """Return the rows whose mean is best as printed; none when there is nothing to compare."""
-    column = COLUMNS[name]
-    means = {
-        index: round(value.mean, column.decimals)
-        for index, row in enumerate(rows)
-        if (value := row.values[name]) is not None
-    }
+def best_rows(values: Sequence[Statistic | None], column: Column) -> set[int]:
+    """Return the indices of the means that are best as printed; none when there is nothing to compare."""
+    means = {i: round(value.mean, column.decimals) for i, value in enumerate(values) if value is not None}
     if column.better is None or len(means) < 2:
         return set()
     best = max(means.values()) if column.better == "higher" else min(means.values())
     return {index for index, mean in means.items() if mean == best}
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
+def markdown_table(table: Table) -> str:
+    """Return a table as Markdown: best values bold, rows set apart in italics."""
+    lines = [
+        _markdown_row(map(escape_markdown, table.header)),
+        _markdown_row("---" if i < table.words else "---:" for i in range(len(table.header))),
+    ]
+    for row in table.rows:
+        cells = [escape_markdown(cell) for cell in row.cells]
+        for index in row.best:
+            cells[index] = f"**{cells[index]}**"
+        if row.apart:
+            cells = [f"*{cell}*" if cell else cell for cell in cells]
+        lines.append(_markdown_row(cells))
+    return "\n".join(lines) + "\n"
+
+
+def latex_table(table: Table) -> str:
+    """Return a table as LaTeX for the package booktabs: best values bold, rows set apart below a rule in italics."""
+    columns = "l" * table.words + "r" * (len(table.header) - table.words)
+    lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", _latex_row(table.header), r"\midrule"]
+    previous = False
+    for row in table.rows:
+        if row.apart and not previous:
+            lines.append(r"\midrule")
+        previous = row.apart
+        cells = [escape_latex(cell) for cell in row.cells]
+        for index in row.best:
+            cells[index] = rf"\textbf{{{cells[index]}}}"
+        if row.apart:
+            cells = [rf"\textit{{{cell}}}" if cell else cell for cell in cells]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def csv_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV; numbers are unrounded, None is empty, and no word can be taken for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow(["" if cell is None else _inert(cell) for cell in row])
+    return text.getvalue()
+
+
+def escape_markdown(text: str) -> str:
+    for character in "\\`*_[]|":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.replace("<", "&lt;").split())
+
+
+def escape_latex(text: str) -> str:
+    return " ".join("".join(_LATEX.get(character, character) for character in text).split())
+
+
+_LATEX = {
+    **{character: "\\" + character for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    # A row that begins with a bracket would be taken for an option of the line break before it.
+    "[": "{[}",
+    "]": "{]}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "–": "--",
+    "…": r"\ldots{}",
+}
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(map(escape_latex, cells)) + r" \\"
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _escape_markdown(text: str) -> str:
-    text = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return " ".join(text.split())
-
-
-def _inert(text: str) -> str:
+def _inert(cell: Any) -> Any:
     """Keep a spreadsheet from taking a name for a formula."""
-    return "'" + text if text.startswith(("=", "+", "-", "@")) else text
-
-
-def _or_empty(value: float | None) -> float | str:
-    return "" if value is None else value
+    return "'" + cell if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -13,7 +13,7 @@ from recon.coherence import AlignmentSettings, DecoderSettings, FlowTerm, PointF
 from recon.coherence.fields import DecodedField, Field, FreeField
 from recon.coherence.gaussians import RaySettings
 from recon.coherence.grid import PixelGrid, cell_size, pixel_grids
-from recon.coherence.holes import fill_holes
+from recon.coherence.holes import fill_holes, widened
 from recon.coherence.layers import depth_layers
 from recon.errors import ReconError
 from recon.losses import LayeredSmoothness, MultiScaleTerm
@@ -42,8 +42,8 @@ class PriorSettings:
     """Folder with the weights of Depth Anything V2."""
     flow: Literal["stereo", "dis"] = "stereo"
     """Correspondences from stereo that two photos agree on, or dense optical flow with a forward-backward check."""
-    repair: Literal["none", "inpainting"] = "none"
-    """What fills holes after the training: nothing, so that they stay visible, or classical inpainting."""
+    repair: Literal["none", "inpainting"] = "inpainting"
+    """What fills holes after the training: classical inpainting, or nothing, so that they stay visible."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class CoherentConfig:
     train: TrainSettings = field(
         default_factory=lambda: TrainSettings(
             iterations=13_000,
-            rates=LearningRates(log_scales=1e-4, quaternions=1e-5, sh_constant=0.0, sh_rest=5e-5),
+            rates=LearningRates(log_scales=1e-4, quaternions=1e-5, sh_constant=5e-4, sh_rest=5e-5),
             sh_start=0.538,
         )
     )
@@ -83,7 +83,9 @@ class CoherentConfig:
     multisampling: Multisampling = field(default_factory=Multisampling)
     """Rendering finer than the photos late in the training."""
     novel_views: int = 8
-    """Cameras between the photos in which holes are looked for, where they are to be filled."""
+    """Cameras between the photos in which holes are looked for, beside the photos' own widened ones."""
+    margin: float = 0.15
+    """Share of its size by which a photo's picture is widened to look for holes beyond its frame."""
 
 
 def compose(inputs: Inputs, config: CoherentConfig, seed: int, device: torch.device) -> Trainer:
@@ -137,11 +139,19 @@ def compose(inputs: Inputs, config: CoherentConfig, seed: int, device: torch.dev
 
 
 def finish(gaussians: Gaussians, inputs: Inputs, config: CoherentConfig) -> Gaussians:
-    """Fill holes where a repair prior was asked for; without one they stay, to be reported as they are."""
-    if config.priors.repair == "none":
+    """Fill holes with what a repair prior invents, beyond the photos' frames first; without a prior they stay.
+
+    What was invented is seen by no photo, so confidence and coverage say so.
+    """
+    if config.priors.repair == "none" or inputs.background is not None:
         return gaussians
-    cameras = [view.camera for view in inputs.views]
-    novel = virtual_cameras(cameras, config.novel_views, beyond=1.0, random=np.random.default_rng(0))
+    cell = cell_size(inputs.views, config.count)
+    photos = [
+        view.camera.resized(*(max(2, round(side / cell)) for side in (view.camera.width, view.camera.height)))
+        for view in inputs.views
+    ]
+    between = virtual_cameras(photos, config.novel_views, beyond=1.0, random=np.random.default_rng(0))
+    novel = [widened(camera, config.margin) for camera in (*photos, *between)]
     return fill_holes(gaussians, novel, ClassicalInpainting())[0]
 
 

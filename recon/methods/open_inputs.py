@@ -37,6 +37,7 @@ def _posed_scene(settings: RunSettings, run: RunFolder) -> Scene:
             protocol=settings.protocol,
             split=settings.split,
             views=settings.views,
+            downscale=settings.downscale,
             max_size=settings.max_size,
             scene=settings.scene,
             track=settings.track,
@@ -54,6 +55,10 @@ def _posed_scene(settings: RunSettings, run: RunFolder) -> Scene:
     if settings.poses == "given":
         raise ReconError(
             f"{settings.photos} holds photos without cameras; use --poses auto to have them estimated"
+        )
+    if settings.downscale is not None:
+        raise ReconError(
+            "--downscale divides the size that posed pictures are given for; for photos without cameras give --max-size"
         )
     if settings.protocol or settings.views:
         raise ReconError(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from recon.config import from_plain, merged, parse_overrides, read_yaml, to_plain
 from recon.errors import ReconError
+from recon.run_folder import RunFolder
 
 METHODS = {
     "coherent": ("recon.methods.coherent", "CoherentConfig"),
@@ -21,7 +22,18 @@ METHODS = {
 CHOICES = ("scene", "track", "part", "frame")
 """Options that choose among what a data set holds."""
 
-SAID = ("method", "preset", "poses", "focal_mm", "protocol", "split", "views", "max_size", "seed")
+SAID = (
+    "method",
+    "preset",
+    "poses",
+    "focal_mm",
+    "protocol",
+    "split",
+    "views",
+    "downscale",
+    "max_size",
+    "seed",
+)
 """The other options that decide what a run gives; `--set` and the device apart."""
 
 
@@ -38,6 +50,7 @@ class ReconstructOptions:
     protocol: str | None = None
     split: Path | None = None
     views: int | None = None
+    downscale: float | None = None
     max_size: int | None = None
     scene: str | None = None
     track: int | None = None
@@ -71,6 +84,14 @@ class RunSettings:
     track: int | None = None
     part: Literal["development", "test"] | None = None
     frame: int | None = None
+    downscale: float | None = None
+
+    @property
+    def masked(self) -> Literal["box", "white"]:
+        """How views with an object mask are measured on the object: as the protocol says, in its box without one."""
+        from recon.datasets.protocols import load_protocol
+
+        return "box" if self.protocol is None else load_protocol(self.protocol).masked
 
     @property
     def stereo_config(self) -> Any:
@@ -93,6 +114,11 @@ def resolve(options: ReconstructOptions) -> RunSettings:
 
     if options.method not in METHODS:
         raise ReconError(f"there is no method {options.method!r}; there are {', '.join(METHODS)}")
+    if options.downscale is not None and options.max_size is not None:
+        raise ReconError(
+            "--downscale and --max-size both say how large the pictures shall be: give one of them"
+        )
+    sized = options.protocol or options.downscale is not None
     preset = _preset(options.method, options.preset)
     overrides = parse_overrides(options.settings)
     stereo = merged(preset.get("stereo", {}), overrides.pop("stereo", {}))
@@ -107,7 +133,7 @@ def resolve(options: ReconstructOptions) -> RunSettings:
         protocol=options.protocol,
         split=None if options.split is None else Path(options.split).absolute(),
         views=options.views,
-        max_size=options.max_size or (None if options.protocol else preset.get("max_size")),
+        max_size=options.max_size or (None if sized else preset.get("max_size")),
         device=choose_device(options.device),
         seed=options.seed,
         stereo=to_plain(from_plain(StereoSettings, stereo, "stereo")),
@@ -116,7 +142,19 @@ def resolve(options: ReconstructOptions) -> RunSettings:
         track=options.track,
         part=options.part,
         frame=options.frame,
+        downscale=options.downscale,
     )
+
+
+def read_settings(run: RunFolder) -> RunSettings:
+    """Read what a run was started with from its config.yaml.
+
+    Raises:
+        ReconError: when it is missing, or holds anything else.
+    """
+    config = run.read_config()
+    config.pop("version", None)
+    return from_plain(RunSettings, config, str(run.config_file))
 
 
 def refuse_changes(options: ReconstructOptions, settings: RunSettings) -> None:

@@ -13,12 +13,19 @@ from pathlib import Path
 import torch
 
 from recon import __version__
-from recon.config import config_hash, from_plain, to_plain
+from recon.config import config_hash, to_plain
 from recon.errors import ReconError
 from recon.evaluation import describe_machine, write_report
 from recon.methods.observer import Observer
 from recon.methods.open_inputs import open_inputs
-from recon.methods.options import METHODS, ReconstructOptions, RunSettings, refuse_changes, resolve
+from recon.methods.options import (
+    METHODS,
+    ReconstructOptions,
+    RunSettings,
+    read_settings,
+    refuse_changes,
+    resolve,
+)
 from recon.methods.progress import shown_steps
 from recon.methods.results import measure, write_cameras, write_stereo_results
 from recon.methods.run_training import train
@@ -40,6 +47,8 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     observer = observer or Observer()
     run, settings = _open_run(options)
     if options.resume and run.metrics_file.exists():
+        if not run.report_file.exists():  # it was killed while it wrote its last file
+            write_report(run.path)
         say(f"{run.path} is finished already; its report is {run.report_file}")
         observer.finished(run)
         return run
@@ -93,7 +102,7 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     if stopped:
         scene = _with_stop_warning(scene, settings, trainer.iteration)
     write_stereo_results(run, inputs)
-    measured = measure(run, scene, gaussians)
+    measured = measure(run, scene, gaussians, settings.masked)
     phases.end("evaluate")
     run.write_metrics({**_facts(settings, phases, trainer.iteration, len(gaussians)), **stopped, **measured})
     write_report(run.path)
@@ -109,14 +118,14 @@ def evaluate(path: Path) -> RunFolder:
     measurements are new.
     """
     run = RunFolder.open(path)
-    settings = _read_settings(run)
+    settings = read_settings(run)
     if not run.splat_file.exists():
         raise ReconError(f"{path} has no splat.ply: the run did not finish; continue it with --resume")
     facts = run.read_metrics() if run.metrics_file.exists() else _known_facts(settings)
     scene = open_inputs(settings, run)
     if facts.get("stopped_early"):
         scene = _with_stop_warning(scene, settings, facts.get("iterations", 0))
-    run.write_metrics({**facts, **measure(run, scene, read_splats(run.splat_file))})
+    run.write_metrics({**facts, **measure(run, scene, read_splats(run.splat_file), settings.masked)})
     write_report(run.path)
     say(f"report: {run.report_file}")
     return run
@@ -130,19 +139,13 @@ def say(text: str) -> None:
 def _open_run(options: ReconstructOptions) -> tuple[RunFolder, RunSettings]:
     if options.resume:
         run = RunFolder.open(options.output)
-        settings = _read_settings(run)
+        settings = read_settings(run)
         refuse_changes(options, settings)
         return run, settings
     settings = resolve(options)
     run = RunFolder.create(options.output, overwrite=options.overwrite)
     run.write_config({"version": __version__, **to_plain(settings)})
     return run, settings
-
-
-def _read_settings(run: RunFolder) -> RunSettings:
-    config = run.read_config()
-    config.pop("version", None)
-    return from_plain(RunSettings, config, str(run.config_file))
 
 
 def method_module(name: str):

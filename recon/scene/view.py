@@ -22,12 +22,15 @@ class Pixels:
             take no part in stereo, losses or metrics); None when every pixel is valid.
         background: sRGB colour that was put behind a transparent picture; None for opaque ones, whose surroundings
             of the object are a picture of the world too.
+        depth: [H, W] float32, true z-depth in scene units, 0 where unknown, where the data set gives it. It is for
+            measuring results; whoever reconstructs has no use of it.
     """
 
     image: Float[ndarray, "H W 3"]
     mask: Bool[ndarray, "H W"] | None = None
     valid: Bool[ndarray, "H W"] | None = None
     background: tuple[float, float, float] | None = None
+    depth: Float[ndarray, "H W"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,10 @@ class View:
     @property
     def background(self) -> tuple[float, float, float] | None:
         return self.pixels.background
+
+    @property
+    def depth(self) -> Float[ndarray, "H W"] | None:
+        return self.pixels.depth
 
     @property
     def cutout(self) -> Bool[ndarray, "H W"] | None:

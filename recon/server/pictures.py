@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -13,13 +14,18 @@ from numpy import ndarray
 
 from recon import ops
 from recon.errors import ReconError
-from recon.scene import Camera
+from recon.scene import Camera, View
 from recon.splats import Gaussians
+from recon.splats.photo_agreement import Witness, expected_error, view_confidence, witnesses
 from recon.splats.render import camera_tensors
 
 MAX_SIDE = 4096
 MAX_PIXELS = 8_000_000
-MODES = ("color", "depth", "normal", "alpha")
+Mode = Literal["color", "depth", "normal", "alpha", "confidence"]
+MODES = get_args(Mode)
+
+EXTRA_OUTPUT = {"depth": ("depth",), "normal": ("normal",), "confidence": ("depth",)}
+"""What the rasterizer has to draw beside colour and opacity."""
 
 _FARTHEST = 1e9
 """Numbers beyond it are no camera's; NaN is not below it either."""
@@ -33,7 +39,7 @@ class PictureRequest:
     """A checked POST api/picture."""
 
     camera: Camera
-    mode: Literal["color", "depth", "normal", "alpha"]
+    mode: Mode
     sh_degree: int | None
     transparent: bool
 
@@ -82,15 +88,29 @@ def parse_picture_request(body: bytes) -> PictureRequest:
 
 
 class SplatPictures:
-    """Draws Gaussians."""
+    """Draws Gaussians, and says of a view how far each pixel may be trusted."""
 
-    def __init__(self, gaussians: Gaussians, background: tuple[float, float, float] | None = None) -> None:
+    def __init__(
+        self,
+        gaussians: Gaussians,
+        background: tuple[float, float, float] | None = None,
+        photos: Callable[[], Sequence[View]] = tuple,
+    ) -> None:
+        """Take what is drawn.
+
+        Args:
+            background: what is known to lie behind the Gaussians.
+            photos: returns the input photos that a view is compared with; called when confidence is first asked for.
+        """
         self._gaussians = gaussians
         self._background = None if background is None else torch.tensor(background)
+        self._photos = photos
+        self._witnesses: list[Witness] | None = None
 
     @torch.no_grad()
     def draw(self, request: PictureRequest) -> DrawnPicture:
         """Render and encode one picture; takes as long as it takes, so call it on a thread of its own."""
+        from recon.evaluation.pictures import CONFIDENCE_RAMP, ColorScale, colorize
         from recon.export.pictures import depth_colors, normal_colors
 
         g, camera, mode = self._gaussians, request.camera, request.mode
@@ -108,7 +128,7 @@ class SplatPictures:
             camera.height,
             sh_degree=degree,
             background=None if request.transparent else self._background,
-            outputs=("color", *({"depth", "normal"} & {mode})),
+            outputs=("color", *EXTRA_OUTPUT.get(mode, ())),
         )
         headers: dict[str, str] = {}
         if mode == "depth":
@@ -118,6 +138,10 @@ class SplatPictures:
         elif mode == "normal":
             assert picture.normal is not None
             pixels = normal_colors(picture.normal)
+        elif mode == "confidence":
+            known = self._background is not None
+            error = expected_error(picture, camera, self._inputs(), known_background=known)
+            pixels = colorize(view_confidence(error).numpy(), ColorScale(0.0, 1.0, CONFIDENCE_RAMP))
         elif mode == "alpha":
             pixels = _to_bytes(picture.alpha.numpy())
         else:
@@ -128,6 +152,17 @@ class SplatPictures:
                 pixels = _to_bytes(picture.color.numpy() / np.maximum(alpha, 1e-6)[..., None])
             pixels = np.dstack([pixels, _to_bytes(alpha)])
         return DrawnPicture(_png(pixels), headers)
+
+    def _inputs(self) -> list[Witness]:
+        """Return the input photos with the depth that the Gaussians have there."""
+        if self._witnesses is None:
+            views = self._photos()
+            if not views:
+                raise ReconError(
+                    "there are no input photos to compare a view with, so its confidence is unknown"
+                )
+            self._witnesses = witnesses(self._gaussians, views)
+        return self._witnesses
 
 
 def _png(pixels: ndarray) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import numpy as np
 from recon import __version__
 from recon.datasets import read_cameras
 from recon.errors import ReconError
-from recon.evaluation.pictures import PictureKind, picture_path
+from recon.evaluation.pictures import PictureKind, picture_path, read_picture
 from recon.export.camera_paths import mean_up
 from recon.export.points import encode_points
 from recon.run_folder import RunFolder
-from recon.scene import Camera, Scene, View
+from recon.scene import Camera, Pixels, Scene, View
 from recon.server.file_table import FileTable
 from recon.server.pictures import SplatPictures
 from recon.splats import Gaussians
@@ -127,7 +128,8 @@ def run_session(path: Path, *, live: bool = False) -> Session:
         "live": live,
         "run_folder": str(path),
     }
-    return Session(description, files, SplatPictures(gaussians, scene.background))
+    pictures = SplatPictures(gaussians, scene.background, partial(_input_photos, run, scene))
+    return Session(description, files, pictures)
 
 
 def live_session(
@@ -250,6 +252,20 @@ def _confidence(run: RunFolder, gaussians: Gaussians, scene: Scene) -> Callable[
         return content[0]
 
     return make
+
+
+def _input_photos(run: RunFolder, scene: Scene) -> list[View]:
+    """Return the input views with the photos that the run keeps of them."""
+    photos = []
+    for view in scene.train_views:
+        path = picture_path(run.path, "truth/train", view.name)
+        if path.is_file():
+            photos.append(View(view.name, view.camera, partial(_read_photo, path)))
+    return photos
+
+
+def _read_photo(path: Path) -> Pixels:
+    return Pixels(np.asarray(read_picture(path), np.float32) / 255)
 
 
 def _png_of(view: View) -> Callable[[], bytes]:

@@ -51,6 +51,10 @@ def write_json(path: Path, content: Any) -> None:
     _write(path, lambda file: file.write((json.dumps(content, indent=1) + "\n").encode()))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    _write(path, lambda file: file.write(content))
+
+
 def transforms_json(
     entries: Sequence[tuple[Camera, str, str | None, str | None]], train: list[str], test: list[str]
 ) -> dict[str, Any]:

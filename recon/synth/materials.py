@@ -39,11 +39,13 @@ class Appearance:
         albedo: [H, W, 3] linear RGB in [0, 1].
         roughness: of the gloss, in [0, 1].
         height: [H, W] relief in metres, or None.
+        metal: the albedo is the colour of mirrored light; nothing is scattered from inside.
     """
 
     albedo: Float[ndarray, "H W 3"]
     roughness: float
     height: Float[ndarray, "H W"] | None = None
+    metal: bool = False
 
 
 class Material(Protocol):
@@ -378,6 +380,28 @@ class Paint:
         )
 
 
+@dataclass(frozen=True)
+class Metal:
+    """Brushed or cast metal with stains; dull, because a mirror would show little but the dark around it."""
+
+    color: str = "#b9b4a8"
+    stain: str = "#5a4a3c"
+    tarnish: float = 0.3
+    """Share of the surface that is stained."""
+    brush: float = 0.5
+    """Strength of fine parallel scratches, in [0, 1]."""
+    roughness: float = 0.5
+
+    def appearance(self, surface: Surface, noise: Noise) -> Appearance:
+        texel, p = surface.texel, surface.points
+        clouds = noise.fractal(p, 0.06, max(0.003, 3 * texel), gain=0.7, texel=texel)
+        scratches = noise.smooth(p * [1.0, 1.0, 0.05], max(0.0015, 3 * texel), texel)
+        mix = smoothstep(1.0 - 2.0 * self.tarnish, 2.0 - 2.0 * self.tarnish, clouds)
+        albedo = _mix(self.color, self.stain, 0.85 * mix) * np.exp(0.12 * self.brush * scratches)[..., None]
+        relief = 0.00004 * self.brush * scratches + 0.0001 * clouds
+        return Appearance(np.clip(albedo, 0.01, 0.95), self.roughness, relief, metal=True)
+
+
 MATERIALS: dict[str, type] = {
     "wood": Wood,
     "marble": Marble,
@@ -391,6 +415,7 @@ MATERIALS: dict[str, type] = {
     "pages": Pages,
     "leaf": Leaf,
     "paint": Paint,
+    "metal": Metal,
 }
 
 

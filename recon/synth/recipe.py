@@ -19,6 +19,7 @@ from recon.scene import Camera
 from recon.synth.materials import MATERIALS, Material
 from recon.synth.rigs import RIGS, Point, Rig, cameras_of
 from recon.synth.shapes import SHAPES, Shape
+from recon.synth.solids import SOLIDS
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,7 @@ def recipes() -> dict[str, Path]:
 
 
 _REGISTRIES: dict[Any, tuple[str, dict[str, type]]] = {
-    Shape: ("shape", SHAPES),
+    Shape: ("shape", {**SHAPES, **SOLIDS}),
     Material: ("material", MATERIALS),
     Rig: ("rig", RIGS),
 }

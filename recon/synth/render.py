@@ -1,6 +1,9 @@
 """Path-traced pictures of a recipe, and their exact depth, through mitsuba's `scalar_rgb` variant."""
 
+import copy
+import dataclasses
 import zlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +29,7 @@ _BRIGHTEST = (
 _MATT = 0.6  # roughness from which on gloss is left out: it would be faint and costs time
 _LENS_BLUR = 0.42  # standard deviation in pixels: a sharp lens; a box-shaped pixel alone would alias
 _SHOULDER = 0.7  # exposed radiance above which highlights roll off towards white, as cameras' curves do
+_NEAR = 1e-3  # metres from the camera at which rays start
 _PINHOLE_AXES = np.diag([-1.0, -1.0, 1.0, 1.0])  # mitsuba's camera looks along +z with x to the left and y up
 
 
@@ -68,6 +72,7 @@ class Renderer:
         self._static: dict[str, Any] = {}
         self._patches: dict[str, list[tuple[Patch, Any]]] = {}
         self._scene: Any = None
+        self._bare_scenes: dict[tuple[frozenset[str], float], Any] = {}
         self._scene_seconds: float | None = None
 
     def photo(self, camera: Camera, *, seconds: float = 0.0, samples: int = 64, seed: int = 0) -> Photo:
@@ -96,39 +101,63 @@ class Renderer:
 
     def truth(self, camera: Camera, *, seconds: float = 0.0) -> Truth:
         """Return exact depth and mask, one ray through every pixel's centre."""
-        scene = self._scene_at(seconds)
+        everything = {placed.name for placed in self.recipe.objects}
+        depth = self.depth(camera, everything, seconds=seconds)
+        background = {placed.name for placed in self.recipe.objects if not placed.foreground}
+        return Truth(depth, in_front(depth, self.depth(camera, background, seconds=seconds)))
+
+    def depth(
+        self, camera: Camera, objects: Collection[str], *, seconds: float = 0.0
+    ) -> Float[ndarray, "H W"]:
+        """Return the z-depth in metres of some of the objects as if they were alone, 0 where none is seen."""
+        scene = self._bare_scene_at(frozenset(objects), seconds)
         sensor = self._sensor(camera, {"type": "stratified", "sample_count": 1, "jitter": False})
-        integrator = self._mitsuba.load_dict(
-            {"type": "aov", "aovs": "position:position,shape:shape_index", "block_size": 32}
-        )
-        channels = np.array(self._mitsuba.render(scene, sensor=sensor, integrator=integrator, spp=1))
-        position, shape = channels[..., :3].astype(np.float64), channels[..., 3].round().astype(int)
-        z = position @ camera.world_to_camera[2, :3] + camera.world_to_camera[2, 3]
-        foreground = {placed.name for placed in self.recipe.objects if placed.foreground}
-        shown = [False] + [shape.id().rsplit("__", 1)[0] in foreground for shape in scene.shapes()]
-        return Truth(np.where(shape > 0, z, 0.0).astype(np.float32), np.array(shown)[shape])
+        integrator = self._mitsuba.load_dict({"type": "depth", "block_size": 32})
+        # Along the ray, and from the near plane on. (Mitsuba's integrator of positions is thirty times slower.)
+        length = np.array(self._mitsuba.render(scene, sensor=sensor, integrator=integrator, spp=1))[..., 0]
+        aside = (camera.pixel_centers() - [camera.cx, camera.cy]) / [camera.fx, camera.fy]
+        z = length / np.sqrt(1 + (aside**2).sum(axis=-1)) + _NEAR
+        return np.where(length > 0, z, 0.0).astype(np.float32)
 
     def _sensor(self, camera: Camera, sampler: dict[str, Any]) -> Any:
         pose = camera.camera_to_world @ _PINHOLE_AXES
-        return self._mitsuba.load_dict(
+        # Mitsuba knows square pixels only, by the shape of its film. The sensor is made for a film of the shape that
+        # the field of view has, which then gets its real size; nothing else of the film enters the projection.
+        fine = 1 << 20
+        shape = camera.width / camera.fx / (camera.height / camera.fy)
+        sensor = self._mitsuba.load_dict(
             {
                 "type": "perspective",
                 "fov_axis": "x",
                 "fov": float(np.degrees(2 * np.arctan(camera.width / (2 * camera.fx)))),
-                "near_clip": 1e-3,
+                "principal_point_offset_x": 0.5 - camera.cx / camera.width,
+                "principal_point_offset_y": 0.5 - camera.cy / camera.height,
+                "near_clip": _NEAR,
                 "far_clip": 1e4,
                 "to_world": self._mitsuba.ScalarTransform4f(pose),
                 "sampler": sampler,
                 "film": {
                     "type": "hdrfilm",
-                    "width": camera.width,
-                    "height": camera.height,
+                    "width": round(fine * shape),
+                    "height": fine,
                     "rfilter": {"type": "box"},  # no pixel shares samples: sums do not depend on the threads
                     "pixel_format": "rgb",
                     "component_format": "float32",
                 },
             }
         )
+        film = self._mitsuba.traverse(sensor.film())
+        film["size"] = [camera.width, camera.height]
+        film["crop_size"] = [camera.width, camera.height]
+        film.update()
+        return sensor
+
+    def relit(self, lights: Sequence[Light]) -> "Renderer":
+        """Return a renderer of the same objects under other lamps; meshes and textures are shared."""
+        other = copy.copy(self)
+        other.recipe = dataclasses.replace(self.recipe, lights=tuple(lights))
+        other._scene = None
+        return other
 
     def _scene_at(self, seconds: float) -> Any:
         if self._scene is not None and (seconds == self._scene_seconds or self._is_still()):
@@ -137,7 +166,8 @@ class Renderer:
         for placed in self.recipe.objects:
             content.update(self._shapes(placed, seconds))
         for index, light in enumerate(self.recipe.lights):
-            content[f"light{index}"] = self._light(light)
+            # As descriptions, lamps would join the scene in a random order, and light paths with them.
+            content[f"light{index}"] = self._mitsuba.load_dict(self._light(light))
         surroundings = environment_map(self.recipe.environment.look, self.recipe.environment.strength)
         if surroundings is not None:
             upright = self._mitsuba.ScalarTransform4f().rotate([1, 0, 0], 90)
@@ -146,6 +176,20 @@ class Renderer:
         self._scene = self._mitsuba.load_dict(content)
         self._scene_seconds = seconds
         return self._scene
+
+    def _bare_scene_at(self, names: frozenset[str], seconds: float) -> Any:
+        """Return a scene of some objects without lamps."""
+        key = (names, 0.0 if self._is_still() else seconds)
+        if key not in self._bare_scenes:
+            content: dict[str, Any] = {"type": "scene"}
+            for placed in self.recipe.objects:
+                if placed.name in names:
+                    content.update(self._shapes(placed, seconds))
+            moments = {moment for _, moment in self._bare_scenes} - {key[1]}
+            if moments:  # a clip goes on by time, so earlier moments are over
+                self._bare_scenes.clear()
+            self._bare_scenes[key] = self._mitsuba.load_dict(content)
+        return self._bare_scenes[key]
 
     def _is_still(self) -> bool:
         return not any(placed.motion for placed in self.recipe.objects)
@@ -178,7 +222,7 @@ class Renderer:
         return shapes
 
     def _covered_patches(self, placed: Placed) -> list[tuple[Patch, Any]]:
-        seed = _name_seed(placed.name)
+        seed = name_seed(placed.name)
         patches = placed.shape.patches(Noise(self.recipe.seed, seed))
         parts = {patch.part for patch in patches}
         for part in placed.materials:
@@ -191,7 +235,7 @@ class Renderer:
         for index, patch in enumerate(patches):
             material = placed.materials.get(patch.part, placed.material)
             # Patches of one part share the seed: a solid material then continues across their edges.
-            noise = Noise(self.recipe.seed, seed, _name_seed(patch.part), 0 if _is_solid(material) else index)
+            noise = Noise(self.recipe.seed, seed, name_seed(patch.part), 0 if _is_solid(material) else index)
             appearance = material.appearance(surface_of(patch, placed.texel), noise)
             covered.append((patch, self._bsdf(appearance)))
         return covered
@@ -204,8 +248,15 @@ class Renderer:
             "wrap_mode": "clamp",
         }
         bsdf: dict[str, Any] = {"type": "diffuse", "reflectance": color}
-        if appearance.roughness < _MATT:
-            alpha = max(appearance.roughness, 0.05) ** 2
+        alpha = max(appearance.roughness, 0.05) ** 2
+        if appearance.metal:
+            bsdf = {
+                "type": "roughconductor",
+                "material": "none",
+                "alpha": alpha,
+                "specular_reflectance": color,
+            }
+        elif appearance.roughness < _MATT:
             bsdf = {"type": "roughplastic", "alpha": alpha, "diffuse_reflectance": color}
         if appearance.height is not None:
             relief = np.ascontiguousarray(appearance.height[..., None], np.float32)
@@ -238,6 +289,11 @@ class Renderer:
         return mesh
 
 
+def in_front(depth: Float[ndarray, "H W"], behind: Float[ndarray, "H W"]) -> Bool[ndarray, "H W"]:
+    """Tell where a depth is seen that is nearer than another one, by more than rounding."""
+    return (depth > 0) & ((behind == 0) | (depth < behind * (1 - 1e-5)))
+
+
 def pose_at(placed: Placed, seconds: float) -> tuple[Float[ndarray, "3 3"], Float[ndarray, " 3"]]:
     """Return an object's rotation matrix and position at a moment; it rests before and after its motion."""
     position, rotation = np.array(placed.position), np.array(placed.rotation)
@@ -248,7 +304,12 @@ def pose_at(placed: Placed, seconds: float) -> tuple[Float[ndarray, "3 3"], Floa
         values = np.array([[*keyframe.position, *keyframe.rotation] for keyframe in placed.motion])
         now = PchipInterpolator(moments, values, axis=0)(np.clip(seconds, moments[0], moments[-1]))
         position, rotation = now[:3], now[3:]
-    return Rotation.from_euler("xyz", rotation, degrees=True).as_matrix(), position
+    return rotation_of(rotation), position
+
+
+def rotation_of(degrees: Sequence[float] | ndarray) -> Float[ndarray, "3 3"]:
+    """Return the rotation about x, then y, then z."""
+    return Rotation.from_euler("xyz", np.asarray(degrees), degrees=True).as_matrix()
 
 
 def surface_of(patch: Patch, texel: float) -> Surface:
@@ -265,6 +326,11 @@ def surface_of(patch: Patch, texel: float) -> Surface:
     return Surface(points.astype(np.float64), np.stack(np.meshgrid(u, v), axis=-1), texel)
 
 
+def name_seed(name: str) -> int:
+    """Return the part of a random seed that belongs to an object or one of its parts."""
+    return zlib.crc32(name.encode())
+
+
 def _develop(radiance: Float[ndarray, "H W 3"]) -> Float[ndarray, "H W 3"]:
     """Turn exposed linear radiance into an sRGB picture: lens blur, highlight shoulder, sRGB curve."""
     blurred = cv2.GaussianBlur(radiance, (5, 5), _LENS_BLUR, borderType=cv2.BORDER_REPLICATE)
@@ -278,10 +344,6 @@ def _develop(radiance: Float[ndarray, "H W 3"]) -> Float[ndarray, "H W 3"]:
 def _is_solid(material: Material) -> bool:
     """Whether a material is a function of space, so that it may run on over the edges of patches."""
     return not isinstance(material, Print | Fabric | Leaf)
-
-
-def _name_seed(name: str) -> int:
-    return zlib.crc32(name.encode())
 
 
 def _load_mitsuba() -> Any:

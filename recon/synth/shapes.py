@@ -114,7 +114,7 @@ class Lathe:
             scale = 1 + self.wobble * noise.fractal(points, 0.15, 0.04)[..., None]
             scale[:, -1] = scale[:, 0]
             points = points * np.concatenate([scale, scale, np.ones_like(scale)], axis=-1)
-        normals = _grid_normals(points, closed_u=True)
+        normals = grid_normals(points, closed_u=True)
         girth = 2 * np.pi * max(float(radius.max()) * 0.8, 1e-3)
         return [Patch("body", points, normals, angle / (2 * np.pi) * girth, length)]
 
@@ -218,7 +218,7 @@ class Rock:
         floor = min(float(grid[..., 2].min()) for grid in grids)
         length = (line + 1) * float(radii.mean()) * np.pi / 4
         return [
-            Patch("body", (grid - [0, 0, floor])[1:-1, 1:-1], _grid_normals(grid)[1:-1, 1:-1], length, length)
+            Patch("body", (grid - [0, 0, floor])[1:-1, 1:-1], grid_normals(grid)[1:-1, 1:-1], length, length)
             for grid in grids
         ]
 
@@ -295,7 +295,7 @@ class Cloth:
         folds = noise.fractal(stretched, 0.22, 0.05, gain=0.5)
         points[..., 2] = 0.0015 + self.wrinkles * np.logaddexp(0.0, 2.0 * folds - 1.2) / 2.0
         points[..., :2] += 0.004 * np.stack([noise.smooth(points, 0.2), noise.smooth(points, 0.2)], axis=-1)
-        return [Patch("cloth", points, _grid_normals(points), x, y)]
+        return [Patch("cloth", points, grid_normals(points), x, y)]
 
 
 @dataclass(frozen=True)
@@ -348,7 +348,7 @@ def _leaf(azimuth: float, rise: float, length: float, width: float, noise: Noise
     stem = Tube.sweep(axis[:stem_end], np.linspace(0.0022, 0.0014, stem_end), side)
     return [
         Patch(
-            "leaf", points, _grid_normals(points), (across + 1) * width / 2, (s - s[0]) * length * (1 - start)
+            "leaf", points, grid_normals(points), (across + 1) * width / 2, (s - s[0]) * length * (1 - start)
         ),
         Patch("stem", stem.points, stem.normals, stem.u, stem.v),
     ]
@@ -375,7 +375,7 @@ def _smooth_curve(control: ndarray, count: int) -> tuple[ndarray, ndarray, ndarr
     return radius, height, np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def _grid_normals(points: Float[ndarray, "V U 3"], closed_u: bool = False) -> Float[ndarray, "V U 3"]:
+def grid_normals(points: Float[ndarray, "V U 3"], closed_u: bool = False) -> Float[ndarray, "V U 3"]:
     """Return unit normals u x v of a grid by central differences."""
     if closed_u:
         wrapped = np.concatenate([points[:, -2:-1], points, points[:, 1:2]], axis=1)

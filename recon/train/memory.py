@@ -49,17 +49,27 @@ def available_memory() -> int:
     return max(0, min(candidates))
 
 
-def bytes_per_gaussian(gaussians: Gaussians) -> int:
+def bytes_per_gaussian(coefficients: int) -> int:
     """Return the training memory of one Gaussian with this many colour coefficients."""
-    parameters = 11 + 3 * gaussians.sh.shape[1]
+    parameters = 11 + 3 * coefficients
     return 4 * (parameters * COPIES + RASTERIZER_FLOATS)
+
+
+def training_bytes(count: int, coefficients: int, pixels: Sequence[int]) -> int:
+    """Estimate the bytes that a training takes.
+
+    Args:
+        count: number of Gaussians.
+        coefficients: of the colour of each: 1, 4, 9 or 16.
+        pixels: of every input picture.
+    """
+    pictures = sum(pixels) * PICTURE_FLOATS * 4
+    return count * bytes_per_gaussian(coefficients) + max(pixels) * PIXEL_FLOATS * 4 + pictures
 
 
 def training_memory(gaussians: Gaussians, count: int, views: Sequence[TrainingView]) -> int:
     """Estimate the bytes that training `count` such Gaussians on these views takes."""
-    largest = max(view.width * view.height for view in views)
-    pictures = sum(view.width * view.height for view in views) * PICTURE_FLOATS * 4
-    return count * bytes_per_gaussian(gaussians) + largest * PIXEL_FLOATS * 4 + pictures
+    return training_bytes(count, gaussians.sh.shape[1], [view.width * view.height for view in views])
 
 
 def gaussian_limit(wanted: int, gaussians: Gaussians, views: Sequence[TrainingView]) -> int:
@@ -67,4 +77,6 @@ def gaussian_limit(wanted: int, gaussians: Gaussians, views: Sequence[TrainingVi
     if wanted > 0:
         return wanted
     fixed = training_memory(gaussians, 0, views)
-    return max(len(gaussians), int((available_memory() * SHARE - fixed) // bytes_per_gaussian(gaussians)))
+    return max(
+        len(gaussians), int((available_memory() * SHARE - fixed) // bytes_per_gaussian(gaussians.sh.shape[1]))
+    )

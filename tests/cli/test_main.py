@@ -34,7 +34,8 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["reconstruct", "evaluate", "view", "export", "synth", "models", "doctor"]
+    "command",
+    ["reconstruct", "evaluate", "benchmark", "view", "export", "submit", "synth", "models", "doctor"],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -44,12 +45,15 @@ def test_every_command_has_help(command, capsys):
 
 
 OPTIONS = {
-    "reconstruct": "--output -o --method --preset --poses --focal-mm --protocol --split --views --max-size --scene "
-    "--track --part --frame --device --seed --set --resume --overwrite "
+    "reconstruct": "--output -o --method --preset --poses --focal-mm --protocol --split --views --downscale --max-size "
+    "--scene --track --part --frame --device --seed --set --resume --overwrite "
     "--view --port --browser",
     "evaluate": "",
     "view": "--port --host --token --browser",
     "export": "--to --output -o --camera-path",
+    "submit spare": "--data --track --split --output -o --method --preset --scenes --seed --extra-data --device --set "
+    "--executor --workers",
+    "submit check": "--data --track --split --scenes",
     "synth": "--output -o --quality --size --seed --frames --format --depth --masks --colmap --overwrite",
     "models": "",
     "doctor": "",
@@ -60,7 +64,7 @@ OPTIONS = {
 @pytest.mark.parametrize("command", OPTIONS)
 def test_the_options_are_those_that_were_agreed_and_each_is_explained(command):
     result = subprocess.run(
-        [sys.executable, "-m", "recon", command, "--help"],
+        [sys.executable, "-m", "recon", *command.split(), "--help"],
         capture_output=True,
         text=True,
         timeout=120,

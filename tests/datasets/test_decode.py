@@ -7,7 +7,7 @@ import numpy as np
 import pillow_heif
 import pytest
 from make_pictures import smooth_picture, write_picture
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, ImageFile, features
 
 from recon.datasets.decode import DIAGONAL_35MM, decode, read_header, shown
 from recon.errors import ReconError
@@ -238,3 +238,31 @@ def _linear_profile() -> bytes:
                 "sRGB".encode("utf-16-be"), "line".encode("utf-16-be")
             )
     return bytes(profile)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_png_exif_is_found_before_and_behind_the_pixels(tmp_path: Path, behind: bool) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    path = tmp_path / "a.png"
+    write_picture(path, 48, 32, exif=exif)
+    content = path.read_bytes()
+    start = content.index(b"eXIf") - 4
+    length = int.from_bytes(content[start : start + 4], "big") + 12
+    chunk, rest = content[start : start + length], content[:start] + content[start + length :]
+    place = rest.index(b"IEND" if behind else b"IDAT") - 4
+    path.write_bytes(rest[:place] + chunk + rest[place:])
+    assert read_header(path).upright_size == (32, 48)
+    assert decode(path).color.shape == (48, 32, 3)
+
+
+def test_a_png_header_costs_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    write_picture(tmp_path / "a.png", 48, 32)
+    write_picture(tmp_path / "b.png", 48, 32, exif=exif)
+    decoded = []
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: decoded.append(image.size))
+    assert read_header(tmp_path / "a.png").upright_size == (48, 32)
+    assert read_header(tmp_path / "b.png").upright_size == (32, 48)
+    assert decoded == []

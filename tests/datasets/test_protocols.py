@@ -11,10 +11,10 @@ def names(count: int) -> list[str]:
 
 
 def test_every_protocol_loads_and_says_its_source() -> None:
-    assert protocol_names() == ("blender", "dtu", "llff", "spare")
+    assert protocol_names() == ("blender", "custom", "dtu", "llff", "mip360", "spare")
     for name in protocol_names():
         assert len(load_protocol(name).source) > 20
-    with pytest.raises(ReconError, match="no protocol 'nerf'; choose one of blender, dtu, llff, spare"):
+    with pytest.raises(ReconError, match="no protocol 'nerf'; choose one of blender, custom, dtu, llff"):
         load_protocol("nerf")
 
 

@@ -115,6 +115,23 @@ def test_object_masks_give_additional_metrics():
     assert empty.mean["psnr_masked"] is None
 
 
+def test_the_average_error_on_the_object_is_that_of_the_metrics_on_it():
+    class Network:
+        def accepts(self, height, width):
+            return True
+
+        def compare(self, image, truth):
+            return 0.25 if image.shape[0] < HEIGHT else 0.5
+
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    mask[4:20, 6:28] = True
+    networks = {"vgg": Network(), "alex": None}
+    found = evaluate_views([view("a.png", mask=mask)], render, lpips=networks).mean
+    assert found["lpips"] == 0.5 and found["lpips_masked"] == 0.25 and found["lpips_alex_masked"] is None
+    terms = (10 ** (-found["psnr_masked"] / 10), math.sqrt(1 - found["ssim_masked"]), 0.25)
+    assert found["average_masked"] == pytest.approx(math.prod(terms) ** (1 / 3))
+
+
 def test_masks_are_cut_by_validity():
     mask, valid = np.zeros((2, HEIGHT, WIDTH), bool)
     mask[5:15, 5:25] = True

@@ -1,6 +1,8 @@
 """The report of a made-up run: complete, safe against hostile names, honest about what is missing."""
 
+import base64
 import html
+import io
 import json
 import re
 import shutil
@@ -21,6 +23,7 @@ from recon.evaluation.pictures import picture_path
 from recon.evaluation.report import views as report_views
 from recon.evaluation.report import write_report
 from recon.evaluation.report.contents import read_contents
+from recon.evaluation.report.markup import embedded
 from recon.scene import SparsePoints
 
 HOSTILE = "<script>alert(1)</script>.jpg"
@@ -438,3 +441,14 @@ def test_what_moves_in_a_narrow_browser(run, page, tmp_path):
     assert done.pop("overflow") <= 0
     # 400 log lines are drawn as 200 points, the last of which is the mean of the last two.
     assert done == {"turns": True, "resets": True, "split": "20%", "curve": "0.0025 at 400"}
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_any_picture_can_be_embedded(noise):
+    """Noise makes a JPEG larger than one byte per pixel, more than Pillow's optimizer has room for."""
+    pixels = np.random.default_rng(0).integers(0, 256 if noise else 2, (120, 160, 3)).astype(np.uint8)
+    url, width, height = embedded(Image.fromarray(pixels), width=160)
+    head, _, data = url.partition(",")
+    assert head == "data:image/jpeg;base64" and (width, height) == (160, 120)
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), float)
+    assert np.abs(shown - pixels).mean() < 12

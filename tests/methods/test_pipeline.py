@@ -237,6 +237,14 @@ def test_resuming_needs_no_option_repeated(capture, finished):
     assert reconstruct(options(capture, finished.path, resume=True)).path == finished.path
 
 
+def test_a_run_that_was_killed_before_its_report_gets_it(capture, finished, tmp_path):
+    run = RunFolder(tmp_path / "copy")
+    shutil.copytree(finished.path, run.path)
+    run.report_file.unlink()
+    reconstruct(options(capture, run.path, resume=True))
+    assert run.report_file.exists() and run.read_metrics() == finished.read_metrics()
+
+
 def test_an_existing_run_is_kept(capture, finished):
     with pytest.raises(ReconError, match="--overwrite"):
         reconstruct(options(capture, finished.path))

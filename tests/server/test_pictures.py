@@ -56,6 +56,21 @@ def test_modes_and_transparency(run, make_client, wish):
     assert np.abs(blended - solid).max() <= 2
 
 
+def test_confidence_compares_with_the_photos_of_the_run(run, make_client, wish):
+    confident = pixels(
+        make_client(run.path).post("/api/picture", json={**wish, "mode": "confidence"}, headers=OWN)
+    )
+    assert confident.shape == (wish["height"], wish["width"], 3)
+    assert np.unique(confident.reshape(-1, 3), axis=0).shape[0] > 20
+
+
+def test_without_photos_there_is_no_confidence(run, make_client, wish):
+    answer = make_client(run.splat_file).post(
+        "/api/picture", json={**wish, "mode": "confidence"}, headers=OWN
+    )
+    assert answer.status_code == 400 and "no input photos" in answer.text
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

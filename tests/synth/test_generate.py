@@ -190,6 +190,16 @@ def test_same_arguments_same_bytes_and_resuming(still, tmp_path):
     assert (folder / "images" / "photo_000.png").stat().st_mtime_ns == kept
 
 
+def test_several_lamps_give_the_same_picture_every_time(tmp_path):
+    pytest.importorskip("mitsuba")
+    lamps = [{"position": [x, -1, 2], "target": [0, 0, 0], "radiance": [3, 3, 3]} for x in (-2, -1, 0, 1, 2)]
+    pictures = set()
+    for attempt in range(3):
+        generate({**STILL, "lights": lamps}, tmp_path / str(attempt), samples=2, depth=False, masks=False)
+        pictures.add((tmp_path / str(attempt) / "images" / "photo_000.png").read_bytes())
+    assert len(pictures) == 1
+
+
 def test_other_settings_need_overwrite(still, tmp_path):
     with pytest.raises(ReconError, match="made with another recipe or other settings; choose another folder"):
         generate(STILL, still, samples=16)

@@ -48,7 +48,7 @@ export class ServerError extends Error {
   override name = "ServerError";
 }
 
-export type ServerPictureMode = "color" | "depth" | "normal" | "alpha";
+export type ServerPictureMode = "color" | "depth" | "normal" | "alpha" | "confidence";
 
 /** A picture that the server rendered. */
 export interface ServerPicture {

@@ -64,9 +64,21 @@ def embedded(image: Image, *, width: int, quality: int = 86) -> tuple[str, int, 
     if image.width > width:
         height = max(1, round(image.height * width / image.width))
         image = image.resize((width, height), Images.Resampling.LANCZOS, reducing_gap=3.0)
+    jpeg = base64.b64encode(_jpeg(image, quality)).decode()
+    return f"data:image/jpeg;base64,{jpeg}", image.width, image.height
+
+
+def _jpeg(image: Image, quality: int) -> bytes:
+    options: dict[str, Any] = {"format": "JPEG", "quality": quality, "subsampling": 0}
     data = io.BytesIO()
-    image.save(data, format="JPEG", quality=quality, subsampling=0, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}", image.width, image.height
+    try:
+        image.save(data, optimize=True, **options)
+    except (
+        OSError
+    ):  # to optimize, Pillow wants all in one buffer, and noise does not fit into the one that it makes
+        data = io.BytesIO()
+        image.save(data, **options)
+    return data.getvalue()
 
 
 def _attribute(name: str, value: Any) -> str:

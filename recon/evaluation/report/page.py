@@ -85,6 +85,7 @@ def report_page(contents: Contents) -> str:
     scene = camera_scene(contents)
     sections = [
         _section("views", "Held-out views", _held_out(contents)),
+        _section("confidence", "Confidence", _calibration(contents)),
         _section("inputs", "Input photos and depth", depth_rows(contents)),
         _section("cameras", "Cameras", _cameras(contents, scene)),
         _section("fit", "Input views, rendered", _fit(contents)),
@@ -202,6 +203,40 @@ def _held_out(contents: Contents) -> Html:
         "--split or --protocol to measure it.",
         class_="note",
     )
+
+
+def _calibration(contents: Contents) -> Html | None:
+    """Return how large the errors were that the result expected, from the most trusted tenth of pixels to the least."""
+    table = contents.metrics.get("calibration")
+    rows = [row for row in table if isinstance(row, dict)] if isinstance(table, list) else []
+    values = [(number(row.get("expected")), number(row.get("measured"))) for row in rows]
+    if not values or any(None in pair for pair in values):
+        return None
+    correlation = number(contents.measured("test").get("confidence_correlation"))
+    said = (
+        f" Rank correlation of confidence and error: {correlation:.2f} (-1 is best)." if correlation else ""
+    )
+    note = element(
+        "p",
+        "Before it sees a held-out photo, the result says how wrong each of its pixels may be: it looks up the place "
+        "that a pixel shows in every input photo. The pixels of all held-out views, from the most trusted tenth to the "
+        f"least, in levels of 255.{said}",
+        class_="note",
+    )
+    header = [
+        element("th", "", scope="col"),
+        *(element("th", f"{i + 1}", scope="col") for i in range(len(values))),
+    ]
+    body = [
+        element(
+            "tr",
+            element("th", title, scope="row"),
+            [element("td", f"{255 * (pair[index] or 0.0):.1f}") for pair in values],
+        )
+        for index, title in enumerate(("expected error", "true error"))
+    ]
+    grid = element("table", element("thead", element("tr", header)), element("tbody", body))
+    return join([note, element("div", grid, class_="scroll")])
 
 
 def _fit(contents: Contents) -> Html | None:

@@ -143,7 +143,19 @@ def _comparison(
     panels = element(
         "div", _slider(render, truth, name), _difference(difference, name, links), class_="panels"
     )
-    return element("article", heading, panels, class_="view")
+    return element("article", heading, panels, _confidence(contents, split, name), class_="view")
+
+
+def _confidence(contents: Contents, split: Split, name: str) -> Html | None:
+    """Return how far each pixel of a held-out view may be trusted, where the run has it."""
+    image = contents.image("confidence", name) if split == "test" else None
+    if image is None:
+        return None
+    legend = color_legend(ColorScale(0.0, 1.0, CONFIDENCE_RAMP), "Confidence", ("guessed", "sure"))
+    figure = _figure(
+        image, f"Confidence of the render of {name}", "What the result knows of its errors", legend
+    )
+    return element("div", figure, class_="strip")
 
 
 def _slider(render: Image.Image, truth: Image.Image, name: str) -> Html:

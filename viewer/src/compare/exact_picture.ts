@@ -71,7 +71,7 @@ export class ExactPicture {
 
   private get serverMode(): ServerPictureMode | null {
     const { mode } = this.viewer.settings;
-    return mode === "color" || mode === "depth" || mode === "normal" || mode === "alpha" ? mode : null;
+    return mode === "centers" || mode === "ellipsoids" ? null : mode;
   }
 
   private moved(): void {

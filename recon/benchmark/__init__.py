@@ -1,0 +1,1 @@
+"""Benchmarks: many reconstructions by the rules of a protocol, and the tables of their results."""

@@ -1,0 +1,1 @@
+"""Submissions to benchmarks whose test pictures are hidden: making them, and checking any."""
