@@ -57,6 +57,6 @@ def coverage_notes(coverage: dict[str, Any] | None) -> list[str]:
     if coverage is None or coverage["mean"] >= 1 - MENTIONED:
         return []
     return [
-        f"no photo shows what lies in {100 * (1 - coverage['mean']):.1f} % of the pixels of novel views: they are empty "
-        "or a guess, and the pictures depth/NAME_coverage.png show where"
+        f"no photo shows what lies in {100 * (1 - coverage['mean']):.1f} % of the pixels of novel views: they are "
+        "empty or a guess, and the pictures depth/NAME_coverage.png show where"
     ]
