@@ -87,6 +87,11 @@ class CoherentConfig:
     margin: float = 0.15
     """Share of its size by which a photo's picture is widened to look for holes beyond its frame."""
 
+    @property
+    def expected_gaussians(self) -> int:
+        """How many Gaussians a run ends with at most, for estimates of its memory; a third is for what fills holes."""
+        return self.count + self.count // 3
+
 
 def compose(inputs: Inputs, config: CoherentConfig, seed: int, device: torch.device) -> Trainer:
     """Put CoherentGS together.
