@@ -13,8 +13,10 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ from recon.config import from_plain, merged, parse_overrides, to_plain
 from recon.datasets import open_scene
 from recon.evaluation import Rendered, evaluate_views
 from recon.methods.options import ReconstructOptions, resolve
-from recon.methods.pipeline import method_module
+from recon.methods.pipeline import finished, method_module
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.splats.render import render
 from recon.train import Trainer
@@ -50,6 +52,15 @@ OFF = {
     "decay": ["opacity_decay=1.0"],
 }
 """The parts that are on by default, switched off."""
+COHERENT_OFF = {
+    "alignment": ["alignment.iterations=0"],
+    "decoder": ["geometry.enabled=false", "opacity.enabled=false"],
+    "smoothness": ["smoothness=0.0"],
+    "flow": ["flow=0.0"],
+    "multisampling": ["multisampling.highest=1"],
+    "inpainting": ["priors.repair=none"],
+}
+"""The parts of `coherent`, switched off."""
 PLAIN = [setting for settings in OFF.values() for setting in settings]
 
 RUNGS: dict[str, tuple[str, list[str]]] = {
@@ -60,23 +71,30 @@ RUNGS: dict[str, tuple[str, list[str]]] = {
     "quality": ("quality", []),
     **{f"quality-{name}": ("quality", settings) for name, settings in OFF.items()},
     **{f"quality+{name}": ("quality", PARTS[name]) for name in ("virtual", "depth", "growth")},
+    "coherent": ("coherent", []),
+    **{f"coherent-{name}": ("coherent", settings) for name, settings in COHERENT_OFF.items()},
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the options."""
+    options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("scene", choices=SCENES)
-    parser.add_argument("--views", type=int, default=3)
-    parser.add_argument("--rungs", default="splat-random,splat-stereo,quality")
-    parser.add_argument("--preset", default="standard")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--max-size", type=int)
-    parser.add_argument("--set", nargs="*", default=[], help="settings laid over every rung")
-    parser.add_argument("--label", default="", help="suffix of the rungs' names, for --set")
-    parser.add_argument("--out", type=Path, default=Path("runs/few_view.jsonl"))
-    arguments = parser.parse_args()
+    options.add_argument("scene", choices=SCENES)
+    options.add_argument("--views", type=int, default=3)
+    options.add_argument("--rungs", default="splat-random,splat-stereo,quality")
+    options.add_argument("--preset", default="standard")
+    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--max-size", type=int)
+    options.add_argument("--set", nargs="*", default=[], help="settings laid over every rung")
+    options.add_argument("--label", default="", help="suffix of the rungs' names, for --set")
+    options.add_argument("--out", type=Path, default=Path("runs/few_view.jsonl"))
+    return options
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = parser().parse_args(words)
 
     place = SCENES[arguments.scene]
     scene = open_scene(
@@ -114,23 +132,33 @@ def main() -> None:
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
 
 
-def compose_rung(inputs, rung: str, preset: str, assignments: list[str], seed: int) -> Trainer:
-    """Return the trainer of a rung, not yet run."""
+def rung_config(rung: str, preset: str, assignments: list[str]) -> tuple[str, Any]:
+    """Return a rung's method and the config it runs with."""
     method, own = RUNGS[rung]
     resolved = resolve(
         ReconstructOptions(photos=Path("."), output=Path("."), method=method, preset=preset, device="cpu")
     )
     config_class = type(resolved.method_config)
     plain = merged(to_plain(resolved.method_config), parse_overrides([*own, *assignments]))
-    return method_module(method).compose(inputs, from_plain(config_class, plain), seed, torch.device("cpu"))
+    return method, from_plain(config_class, plain)
+
+
+def compose_rung(inputs, rung: str, preset: str, assignments: list[str], seed: int) -> Trainer:
+    """Return the trainer of a rung, not yet run."""
+    method, config = rung_config(rung, preset, assignments)
+    return method_module(method).compose(inputs, config, seed, torch.device("cpu"))
 
 
 def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
+    method, config = rung_config(rung, arguments.preset, arguments.set)
+    started = time.perf_counter()
     trainer = compose_rung(inputs, rung, arguments.preset, arguments.set, seed)
+    composing = time.perf_counter() - started
     start = trainer.gaussians.gaussians.detach().map(torch.clone)
     started = time.perf_counter()
     trainer.run()
-    seconds = time.perf_counter() - started
+    result = finished(method, trainer.gaussians.gaussians.detach(), inputs, config)
+    seconds = composing + time.perf_counter() - started
     background = None if scene.background is None else torch.tensor(scene.background)
 
     def measure(gaussians) -> dict:
@@ -138,13 +166,13 @@ def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
             scene.test_views, lambda camera: Rendered(render(gaussians, camera, background=background).color)
         )
 
-    metrics = measure(trainer.gaussians.gaussians.detach())
+    metrics = measure(result)
     kept = {name: metrics.mean.get(name) for name in ("psnr", "ssim", "psnr_masked", "gradient_error")}
     return {
         **{name: round(value, 4) for name, value in kept.items() if value is not None},
         "start_psnr": round(measure(start).mean["psnr"], 2),
         "seconds": round(seconds, 1),
-        "gaussians": len(trainer.gaussians),
+        "gaussians": len(result),
         "start_gaussians": len(start),
         "iterations": trainer.iteration,
     }

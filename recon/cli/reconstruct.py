@@ -42,7 +42,8 @@ def reconstruct(
         photos: folder of photos, or a data set in COLMAP, transforms.json, LLFF, DTU/IDR, SpaRe, Blender or
             multi-camera layout.
         output: folder for the run; never overwritten without --overwrite.
-        method: `quality` (best few-view splats without weights) or `splat` (plain 3D Gaussian splatting).
+        method: `quality` (best few-view splats without weights), `coherent` (CoherentGS: Gaussians bound to the photos'
+            rays) or `splat` (plain 3D Gaussian splatting).
         preset: how much time to spend.
         poses: `auto` takes poses that come with the photos and estimates them otherwise; `given` and `estimate` insist
             on one of the two; `uncertified` goes on with estimated poses that could not be verified and marks the

@@ -37,7 +37,7 @@ def spare(
         track: 1 (3 input views) or 2 (9).
         split: which split file.
         output: the zip to write.
-        method: `quality` or `splat`.
+        method: `quality`, `coherent` or `splat`.
         preset: how much time to spend.
         scenes: only these scenes of the split.
         seed: seed of everything random.

@@ -14,6 +14,7 @@ from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
 from recon.stereo import PointCloud, StereoSettings
 from recon.stereo.backdrop import backdrop_points
+from recon.train.rules import DensitySettings
 
 REFERENCE_PIXELS = StereoSettings().working_pixels
 """Size of photo that the backdrop's cells are stated for."""
@@ -33,6 +34,15 @@ class InitialSettings:
     backdrop_cell: int = 12
     """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of a photo of 0.3 megapixels
     (larger photos have gaps as much larger); 0 for no backdrop."""
+
+
+def expected_count(initial: InitialSettings, density: DensitySettings) -> int:
+    """Return how many Gaussians a training ends with at most.
+
+    Where their number has no limit, twice as many are counted as it starts with: `splat` ended with 1.8 times as many
+    (docs/results.md).
+    """
+    return density.max_gaussians or 2 * initial.count
 
 
 def initial_gaussians(

@@ -12,10 +12,12 @@ from recon.errors import ReconError
 from recon.run_folder import RunFolder
 
 METHODS = {
+    "coherent": ("recon.methods.coherent", "CoherentConfig"),
     "quality": ("recon.methods.quality", "QualityConfig"),
     "splat": ("recon.methods.splat", "SplatConfig"),
 }
-"""Name of each method, its module and its config class; the module has `compose(inputs, config, seed, device)`."""
+"""Name of each method, its module and its config class; the module has `compose(inputs, config, seed, device)`
+and, where something is left to do after the training, `finish(gaussians, inputs, config)`."""
 
 
 CHOICES = ("scene", "track", "part", "frame")

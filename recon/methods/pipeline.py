@@ -9,6 +9,7 @@ import sys
 from datetime import date
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from recon import __version__
 from recon.config import config_hash, to_plain
 from recon.errors import ReconError
 from recon.evaluation import describe_machine, write_report
+from recon.methods.inputs import Inputs
 from recon.methods.observer import Observer
 from recon.methods.open_inputs import open_inputs
 from recon.methods.options import (
@@ -32,6 +34,7 @@ from recon.methods.run_training import train
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.run_folder import Phases, RunFolder
 from recon.scene import Scene
+from recon.splats import Gaussians
 from recon.splats.formats import read_splats, write_splats
 
 
@@ -92,6 +95,7 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     observer.training(trainer)
     train(trainer, run, settings, resume=options.resume)
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
+    gaussians = finished(settings.method, gaussians, inputs, settings.method_config)
     write_splats(run.splat_file, gaussians)
     phases.end("train", seconds=trainer.seconds)
 
@@ -150,6 +154,12 @@ def method_module(name: str):
     if name not in METHODS:
         raise ReconError(f"there is no method {name!r}; there are {', '.join(METHODS)}")
     return import_module(METHODS[name][0])
+
+
+def finished(name: str, gaussians: Gaussians, inputs: Inputs, config: Any) -> Gaussians:
+    """Return what a method makes of its trained Gaussians: most leave them as they are."""
+    finish = getattr(method_module(name), "finish", None)
+    return gaussians if finish is None else finish(gaussians, inputs, config)
 
 
 def _with_stop_warning(scene: Scene, settings: RunSettings, iterations: int) -> Scene:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from recon.losses import DepthTerm, PhotometricTerm
-from recon.methods.initialize import InitialSettings, initial_gaussians
+from recon.methods.initialize import InitialSettings, expected_count, initial_gaussians
 from recon.methods.inputs import Inputs
 from recon.methods.virtual_views import VirtualViewSettings, virtual_views
 from recon.train import LearningRates, OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
@@ -46,6 +46,11 @@ class QualityConfig:
     """Joint refinement of the cameras."""
     opacity_decay: float = 0.999
     """Factor on all opacities per iteration: what no picture supports fades away; 1 for no decay."""
+
+    @property
+    def expected_gaussians(self) -> int:
+        """How many Gaussians a run ends with at most, for estimates of its memory."""
+        return expected_count(self.initial, self.density)
 
 
 def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.device) -> Trainer:

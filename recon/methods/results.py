@@ -16,6 +16,7 @@ from recon.evaluation.pictures import PictureKind, picture_path
 from recon.export.pictures import write_confidence, write_depth, write_image
 from recon.export.points import write_points
 from recon.methods.inputs import Inputs
+from recon.methods.novel_coverage import coverage_notes, write_coverage
 from recon.run_folder import RunFolder
 from recon.scene import Camera, Scene, View
 from recon.splats import Gaussians
@@ -78,13 +79,16 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
     write_train = writer("renders/train", "truth/train")
     train = evaluate_views(scene.train_views, draw, masked=masked, lpips=networks, on_view=write_train)
     cameras = [view.camera for view in scene.train_views]
-    write_confidence_file(run.confidence_file, coverage_confidence(gaussians, cameras))
+    confidence = coverage_confidence(gaussians, cameras)
+    write_confidence_file(run.confidence_file, confidence)
+    coverage = write_coverage(run, scene, gaussians, confidence)
     return {
         "poses": scene.poses,
         "train": list(scene.train),
         "test": test.to_json(),
         "train_views": train.to_json(),
         "calibration": calibration.to_json(),
+        "coverage": coverage,
         "warnings": list(scene.warnings),
-        "notes": list(scene.notes),
+        "notes": [*scene.notes, *coverage_notes(coverage)],
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from recon.losses import PhotometricTerm
-from recon.methods.initialize import InitialSettings, initial_gaussians
+from recon.methods.initialize import InitialSettings, expected_count, initial_gaussians
 from recon.methods.inputs import Inputs
 from recon.train import OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
 from recon.train.camera_refinement import CameraRefinement, CameraRefinementSettings
@@ -31,6 +31,11 @@ class SplatConfig:
     """Share of structural dissimilarity in the colour loss."""
     reset_every: float = 0.3
     """Opacities are reset each time this fraction of the training has passed; 0 for never."""
+
+    @property
+    def expected_gaussians(self) -> int:
+        """How many Gaussians a run ends with at most, for estimates of its memory."""
+        return expected_count(self.initial, self.density)
 
 
 def compose(inputs: Inputs, config: SplatConfig, seed: int, device: torch.device) -> Trainer:

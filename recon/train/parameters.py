@@ -136,5 +136,16 @@ class OptimizedGaussians:
         self.steps = int(state["steps"])
 
 
+def editable(source: object) -> OptimizedGaussians:
+    """Return what a trainer optimises as Gaussians that a rule may edit.
+
+    Raises:
+        TypeError: when they are computed from something else, so that there is nothing to edit.
+    """
+    if not isinstance(source, OptimizedGaussians):
+        raise TypeError(f"this rule edits OptimizedGaussians, but the trainer has {type(source).__name__}")
+    return source
+
+
 def _zero_moments(leaf: Tensor) -> list[Tensor]:
     return [torch.zeros_like(leaf, requires_grad=False) for _ in range(2)]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from recon import ops
+from recon.splats import Gaussians
 from recon.train.camera_refinement import CameraRefinement
-from recon.train.parameters import LearningRates, OptimizedGaussians
+from recon.train.multisampling import Multisampling, pooled
+from recon.train.parameters import LearningRates
 from recon.train.views import TrainingView, ViewSampler
 
 
@@ -28,6 +30,8 @@ class TrainSettings:
     """Highest spherical-harmonic degree of the colour."""
     sh_every: int = 1000
     """The degree in use grows by one each time this many iterations have passed."""
+    sh_start: float = 0.0
+    """Fraction of the training from which those iterations count."""
     antialiased: bool = False
     """Render with opacity compensation for the screen-space dilation (Mip-Splatting)."""
     random_background: bool = False
@@ -42,6 +46,28 @@ class TrainSettings:
     """Iterations between two checkpoints; 0 for none."""
     early_stop: int = 0
     """Stop when the mean loss of this many iterations has not fallen by 0.2 % in the next as many; 0 to never stop."""
+
+
+class GaussianSource(Protocol):
+    """What the trainer optimises: anything that yields Gaussians and learns from their gradients.
+
+    `OptimizedGaussians` holds them as they are; `recon.coherence.RayGaussians` computes them from networks.
+    """
+
+    @property
+    def gaussians(self) -> Gaussians:
+        """The current Gaussians, connected to what is optimised."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def step(self, progress: float, visible: Tensor | None) -> None:
+        """Update from the gradients of the last loss and clear them."""
+        ...
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load_state(self, state: dict[str, Tensor]) -> None: ...
 
 
 class LossTerm(Protocol):
@@ -59,7 +85,7 @@ class Dropout(Protocol):
 
     def factors(
         self,
-        gaussians: OptimizedGaussians,
+        gaussians: Any,
         view: str,
         camera_center: Tensor,
         progress: float,
@@ -124,7 +150,7 @@ class Trainer:
 
     def __init__(
         self,
-        gaussians: OptimizedGaussians,
+        gaussians: GaussianSource,
         sampler: ViewSampler,
         settings: TrainSettings,
         *,
@@ -132,6 +158,7 @@ class Trainer:
         rules: Sequence[Rule] = (),
         dropout: Dropout | None = None,
         cameras: CameraRefinement | None = None,
+        multisampling: Multisampling | None = None,
         background: Tensor | None = None,
         generator: torch.Generator,
         callbacks: Sequence[Callback] = (),
@@ -145,6 +172,7 @@ class Trainer:
         self.rules = list(rules)
         self.dropout = dropout
         self.cameras = cameras
+        self.multisampling = multisampling
         self.background = background
         self.generator = generator
         self.callbacks = list(callbacks)
@@ -163,7 +191,8 @@ class Trainer:
     @property
     def sh_degree(self) -> int:
         """Spherical-harmonic degree in use now."""
-        return min(self.settings.sh_degree, self.iteration // max(1, self.settings.sh_every))
+        counted = self.iteration - int(self.settings.sh_start * self.settings.iterations)
+        return min(self.settings.sh_degree, max(0, counted // max(1, self.settings.sh_every)))
 
     def run(self) -> None:
         """Train to the end, calling the callbacks and saving checkpoints on the way.
@@ -223,6 +252,9 @@ class Trainer:
         screen_offsets = None
         if any(rule.needs_screen_gradients(self.progress) for rule in self.rules):
             screen_offsets = torch.zeros(len(gaussians), 2, device=gaussians.means.device, requires_grad=True)
+        samples = 1
+        if self.multisampling is not None:
+            samples = self.multisampling.samples(self.progress, self.generator)
         outputs = dict.fromkeys(name for term in self.terms for name in term.outputs if _applies(name, view))
         rendering = ops.rasterize(
             gaussians.means,
@@ -231,9 +263,9 @@ class Trainer:
             opacities,
             gaussians.sh,
             pose,
-            intrinsics,
-            view.width,
-            view.height,
+            intrinsics * samples,
+            view.width * samples,
+            view.height * samples,
             sh_degree=self.sh_degree,
             background=self._background(gaussians.means.device),
             outputs=("color", *outputs),
@@ -241,7 +273,7 @@ class Trainer:
             screen_offsets=screen_offsets,
             absolute_gradients=screen_offsets is not None,
         )
-        return rendering, screen_offsets
+        return pooled(rendering, samples), screen_offsets
 
     def _background(self, device: torch.device) -> Tensor | None:
         if self.settings.random_background:

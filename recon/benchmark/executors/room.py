@@ -38,18 +38,14 @@ def worker_count(tasks: Sequence[RunTask]) -> int:
 
 
 def run_memory(task: RunTask) -> int:
-    """Estimate the bytes that a run takes at its peak, from its settings and the headers of its pictures.
-
-    Where the number of Gaussians has no limit, twice as many are counted as the run starts with: `splat` ended with
-    1.8 times as many (docs/results.md).
-    """
+    """Estimate the bytes that a run takes at its peak, from its settings and the headers of its pictures."""
     from dataclasses import replace
 
     from recon.methods.options import resolve
     from recon.train.memory import training_bytes
 
     config = resolve(replace(task.options, device="cpu")).method_config
-    gaussians = config.density.max_gaussians or 2 * config.initial.count
+    gaussians = config.expected_gaussians
     pictures = _input_pixels(task)
     return (
         PROCESS_BYTES

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recon.splats import Gaussians
 from recon.splats.densify import clone, split
-from recon.train.parameters import OptimizedGaussians
+from recon.train.parameters import OptimizedGaussians, editable
 from recon.train.trainer import Step, Trainer
 
 
@@ -69,7 +69,7 @@ class DensityControl:
         self._radius = torch.maximum(self._radius, step.rendering.radii.to(self._radius.dtype))
 
     def _grow(self, trainer: Trainer) -> None:
-        gaussians = trainer.gaussians
+        gaussians = editable(trainer.gaussians)
         mean_gradient = self._gradient / self._seen.clamp(min=1)
         room = self.max_gaussians - len(gaussians)
         chosen = mean_gradient > self.settings.gradient
@@ -90,11 +90,11 @@ class DensityControl:
 
     def _prune(self, trainer: Trainer) -> None:
         with torch.no_grad():
-            opacities = trainer.gaussians.leaves["opacity_logits"].sigmoid()
+            opacities = editable(trainer.gaussians).leaves["opacity_logits"].sigmoid()
         keep = opacities >= self.settings.prune_opacity
         if bool(keep.all()) or not bool(keep.any()):
             return
-        trainer.gaussians.keep(keep)
+        editable(trainer.gaussians).keep(keep)
         self._gradient, self._seen, self._radius = self._gradient[keep], self._seen[keep], self._radius[keep]
 
     def state(self) -> dict[str, Tensor]:

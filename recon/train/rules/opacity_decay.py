@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from recon.train.parameters import editable
+
 if TYPE_CHECKING:
     from recon.train.trainer import Step, Trainer
 
@@ -34,9 +36,10 @@ class OpacityDecay:
     def after_step(self, trainer: Trainer, step: Step) -> None:
         if trainer.iteration % self.EVERY or trainer.iteration < self.start * trainer.settings.iterations:
             return
-        logits = trainer.gaussians.leaves["opacity_logits"]
+        gaussians = editable(trainer.gaussians)
+        logits = gaussians.leaves["opacity_logits"]
         opacities = (logits.sigmoid() * self.factor**self.EVERY).clamp(1e-6, 1 - 1e-6)
-        trainer.gaussians.set_leaf("opacity_logits", torch.logit(opacities))
+        gaussians.set_leaf("opacity_logits", torch.logit(opacities))
 
     def state(self) -> dict[str, Tensor]:
         return {}
@@ -62,9 +65,10 @@ class OpacityReset:
     def after_step(self, trainer: Trainer, step: Step) -> None:
         if trainer.iteration % self.every or trainer.iteration > self.stop * trainer.settings.iterations:
             return
-        logits = trainer.gaussians.leaves["opacity_logits"]
+        gaussians = editable(trainer.gaussians)
+        logits = gaussians.leaves["opacity_logits"]
         ceiling = torch.logit(logits.new_tensor(self.CEILING))
-        trainer.gaussians.set_leaf("opacity_logits", logits.clamp(max=ceiling))
+        gaussians.set_leaf("opacity_logits", logits.clamp(max=ceiling))
 
     def state(self) -> dict[str, Tensor]:
         return {}

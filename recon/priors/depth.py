@@ -1,0 +1,128 @@
+"""Depth for every pixel of the photos: the protocol, and stereo with its holes filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from recon.errors import ReconError
+from recon.priors.propagation import propagate
+from recon.scene import View
+from recon.stereo import DepthMap
+from recon.stereo.consistency import COLOR_WINDOW, OTHER_COLOR, reproject
+from recon.stereo.working_view import matchable
+
+
+class DepthPrior(Protocol):
+    """Says how far away everything in the photos is."""
+
+    def __call__(self, views: Sequence[View], stereo: Sequence[DepthMap]) -> list[Float[ndarray, "H W"]]:
+        """Return depth (z, scene units) of each photo's pixels; above zero wherever the photo shows the world.
+
+        Args:
+            stereo: one depth map per view (`recon.stereo.estimate_depth`).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class StereoDepth:
+    """Stereo depth where it is trusted; elsewhere what the photo's edges suggest.
+
+    1. Pixels of at least `minimum_confidence` keep their depth.
+    2. Others take it from the trusted pixel that is nearest along paths that avoid the photo's edges.
+    3. A guess that another photo looks through, or shows in another colour, is moved back until none contradicts it.
+    """
+
+    minimum_confidence: float = 0.05
+
+    def __call__(self, views: Sequence[View], stereo: Sequence[DepthMap]) -> list[Float[ndarray, "H W"]]:
+        trusted = [
+            np.where(known.confidence >= self.minimum_confidence, known.depth, np.float32(0))
+            for known in stereo
+        ]
+        return [self._complete(index, views, trusted) for index in range(len(views))]
+
+    def _complete(
+        self, index: int, views: Sequence[View], trusted: Sequence[Float[ndarray, "H W"]]
+    ) -> Float[ndarray, "H W"]:
+        view, known = views[index], trusted[index]
+        allowed = matchable(view)
+        if not (known > 0).any():
+            raise ReconError(
+                f"stereo knows no depth in {view.name}, so there is nothing to fill it from; leave the photo out, or "
+                "add photos that show the same place"
+            )
+        depth = propagate(view.image, known, allowed)
+        guessed = allowed & (known == 0)
+        others = [other for other in range(len(views)) if other != index]
+        return _moved_back(view, depth, guessed, [(views[other], trusted[other]) for other in others])
+
+
+STEPS_BACK = (1.0, 1.1, 1.21, 1.33, 1.46, 1.61, 1.95, 2.36)
+"""A guess that another photo contradicts is tried at these multiples of its depth."""
+LOOKED_THROUGH = 0.97
+"""A guess nearer than this share of another photo's depth there stands in free space."""
+HIDDEN = 1.03
+"""A guess farther than this share of another photo's depth there is out of its sight, and may have any colour."""
+
+
+def _moved_back(
+    view: View,
+    depth: Float[ndarray, "H W"],
+    guessed: Bool[ndarray, "H W"],
+    others: Sequence[tuple[View, Float[ndarray, "H W"]]],
+) -> Float[ndarray, "H W"]:
+    """Move guesses back to where no photo looks through them and none shows another colour there.
+
+    A guess that fits nowhere goes to the first place that is not in another photo's free space, or stays.
+    """
+    import cv2
+
+    def blurred(image: Float[ndarray, "H W 3"]) -> Float[ndarray, "H W 3"]:
+        return cv2.blur(image, (COLOR_WINDOW, COLOR_WINDOW))
+
+    own = blurred(view.image)
+    there = [(other, surface, blurred(other.image)) for other, surface in others]
+    result, allowed = depth.copy(), np.zeros(depth.shape, bool)
+    open_ = guessed.copy()
+    for factor in STEPS_BACK:
+        trial = np.where(open_, depth * np.float32(factor), np.float32(0))
+        free, different = np.zeros(depth.shape, bool), np.zeros(depth.shape, bool)
+        for other, surface, image in there:
+            in_free_space, other_color = _contradictions(view, trial, own, other, surface, image)
+            free |= in_free_space
+            different |= other_color
+        possible = open_ & ~free
+        first = possible & ~allowed
+        result[first], allowed[first] = trial[first], True
+        fits = possible & ~different
+        result[fits] = trial[fits]
+        open_ &= ~fits
+        if not open_.any():
+            break
+    return result
+
+
+def _contradictions(
+    view: View,
+    depth: Float[ndarray, "H W"],
+    own: Float[ndarray, "H W 3"],
+    other: View,
+    surface: Float[ndarray, "h w"],
+    image: Float[ndarray, "h w 3"],
+) -> tuple[Bool[ndarray, "H W"], Bool[ndarray, "H W"]]:
+    """Return the pixels whose point another photo looks through, and those that it shows in another colour."""
+    seen = reproject(view.camera, depth, other.camera)
+    there = surface[seen.row, seen.column]
+    free, different = np.zeros(depth.size, bool), np.zeros(depth.size, bool)
+    free[seen.known[seen.depth < LOOKED_THROUGH * there]] = True
+    visible = (there == 0) | (seen.depth < HIDDEN * there)
+    difference = np.abs(own.reshape(-1, 3)[seen.known] - image[seen.row, seen.column]).mean(axis=-1)
+    different[seen.known[visible & (difference > OTHER_COLOR)]] = True
+    return free.reshape(depth.shape), different.reshape(depth.shape)
