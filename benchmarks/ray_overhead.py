@@ -2,7 +2,8 @@
 
     python benchmarks/ray_overhead.py --runs 12 --workers 3 --json FILE
 
-First both executors make the runs, the bundled three photos at `quick` with one seed each, which must measure the same.
+First both executors make the runs, the bundled three photos at `quick` with one seed each, which must measure the same;
+one of Ray's workers is killed meanwhile.
 Then both are given the finished runs again, which return at once. The time of that is what an executor adds to every
 run: start of a process, imports, and for Ray the start and the end of the runtime. It is told as a share of the mean
 time that a run itself took (its metrics.json).
@@ -12,9 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import statistics
+import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from hardware import header
@@ -66,7 +72,12 @@ def main() -> None:
 def measure(name: str, folder: Path, arguments: argparse.Namespace) -> dict:
     """Make the runs with an executor, then time it on the finished ones."""
     tasks = [task(folder, seed, arguments.set) for seed in range(arguments.runs)]
+    killer = threading.Thread(target=kill_a_worker, args=(tasks,), daemon=True)
+    if name == "ray":
+        killer.start()
     seconds = timed(name, tasks, arguments.workers)
+    if killer.ident is not None and killer.is_alive():
+        raise SystemExit("no worker was killed")
     metrics = [one.run.read_metrics() for one in tasks]
     empty = min(timed(name, tasks, arguments.workers) for _ in range(arguments.repeats))
     return {
@@ -76,6 +87,21 @@ def measure(name: str, folder: Path, arguments: argparse.Namespace) -> dict:
         "empty_seconds_per_run": empty / len(tasks) * arguments.workers,
         "metrics": [one["test"] for one in metrics],
     }
+
+
+def kill_a_worker(tasks: list[RunTask]) -> None:
+    """Wait until a run of these has come to its training, and kill the process that makes it."""
+    while True:
+        for one in tasks:
+            log = one.run.log_file
+            if log.is_file() and '"step"' in log.read_text() and not one.finished:
+                for process in Path("/proc").glob("[0-9]*"):
+                    with suppress(OSError):
+                        if (process / "cmdline").read_bytes().startswith(b"ray::" + one.label.encode()):
+                            os.kill(int(process.name), signal.SIGKILL)
+                            print(f"killed the worker of {one.label}", file=sys.stderr)
+                            return
+        time.sleep(0.5)
 
 
 def timed(name: str, tasks: list[RunTask], workers: int) -> float:

@@ -14,9 +14,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import recon
 from recon.benchmark.executors import RETRIES, Finished
 from recon.benchmark.executors.local import Work, output_file, perform
 from recon.benchmark.executors.room import CORES_PER_RUN, cores, worker_count
@@ -112,7 +114,8 @@ class RayExecutor:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         try:
             if self._address is not None:
-                ray.init(address=self._address, **quiet)
+                with same_imports():
+                    ray.init(address=self._address, **quiet)
                 yield self._room_of_cluster(ray, len(tasks))
             else:
                 workers = min(self._workers or worker_count(tasks), len(tasks))
@@ -170,16 +173,22 @@ def import_ray(local: bool) -> ModuleType:
 
 @contextmanager
 def same_imports() -> Iterator[None]:
-    """Let what is started meanwhile import what this process can, wherever that came from."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(path or os.getcwd() for path in sys.path)
+    """Let what is started meanwhile import what this process can, wherever that came from.
+
+    Ray puts the working folder before all that its workers import, and there may lie recon's sources without its
+    kernels: so this process goes where its own recon lies, and comes back.
+    """
+    path, folder = os.environ.get("PYTHONPATH"), Path.cwd()
+    os.environ["PYTHONPATH"] = os.pathsep.join(entry or str(folder) for entry in sys.path)
+    os.chdir(Path(recon.__file__).parents[1])
     try:
         yield
     finally:
-        if before is None:
+        os.chdir(folder)
+        if path is None:
             del os.environ["PYTHONPATH"]
         else:
-            os.environ["PYTHONPATH"] = before
+            os.environ["PYTHONPATH"] = path
 
 
 def _outcome(
