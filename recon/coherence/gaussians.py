@@ -10,12 +10,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from recon import ops
 from recon.coherence.fields import Field
 from recon.coherence.grid import PixelGrid
 from recon.splats import Gaussians
 from recon.splats.gaussians import SH_C0
-from recon.train.parameters import SH_CONSTANT_VALUES, LearningRates
+from recon.train.parameters import LearningRates, adam_update
 
 FOOTPRINT = 0.6
 """Standard deviation over the cell's size on the surface: CoherentGS's radius 1.2 tan(FoV / 2) z / H, in the units of a
@@ -152,22 +151,14 @@ class RayGaussians:
         self.steps += 1
         self.geometry.step(progress)
         self.opacity.step(progress)
-        for name, leaf in self.leaves.items():
-            if leaf.grad is None:
-                continue
-            first, second = self._moments[name]
-            ops.adam_step(
-                leaf.detach(),
-                leaf.grad,
-                first,
-                second,
-                step=self.steps,
-                learning_rate=self.learning_rate(name, progress),
-                rest_learning_rate=self.rates.sh_rest if name == "sh" else None,
-                leading=SH_CONSTANT_VALUES if name == "sh" else None,
-                visible=visible,
-            )
-            leaf.grad = None
+        adam_update(
+            self.leaves,
+            self._moments,
+            self.rates,
+            lambda name: self.learning_rate(name, progress),
+            step=self.steps,
+            visible=visible,
+        )
         self._current = None
         if self.steps % self.settings.radius_every == 0 and progress < self.settings.release:
             self._set_radii()

@@ -24,6 +24,26 @@ def open_inputs(settings: RunSettings, run: RunFolder) -> Scene:
     return scene
 
 
+def given_scene(settings: RunSettings) -> Scene:
+    """Open what the settings choose of a data set that comes with cameras; no picture is decoded yet.
+
+    Raises:
+        ReconError: when the data set does not hold it.
+    """
+    return open_scene(
+        settings.photos,
+        protocol=settings.protocol,
+        split=settings.split,
+        views=settings.views,
+        downscale=settings.downscale,
+        max_size=settings.max_size,
+        scene=settings.scene,
+        track=settings.track,
+        part=settings.part,
+        frame=settings.frame,
+    )
+
+
 def _posed_scene(settings: RunSettings, run: RunFolder) -> Scene:
     layout = recognise(settings.photos)
     if layout.name != "photos":
@@ -32,18 +52,7 @@ def _posed_scene(settings: RunSettings, run: RunFolder) -> Scene:
                 f"{settings.photos} comes with cameras ({layout.name}); give the folder that holds only its photos "
                 "to have poses estimated"
             )
-        return open_scene(
-            settings.photos,
-            protocol=settings.protocol,
-            split=settings.split,
-            views=settings.views,
-            downscale=settings.downscale,
-            max_size=settings.max_size,
-            scene=settings.scene,
-            track=settings.track,
-            part=settings.part,
-            frame=settings.frame,
-        )
+        return given_scene(settings)
     check_choices(
         settings.photos,
         layout,

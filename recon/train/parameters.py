@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -80,22 +81,14 @@ class OptimizedGaussians:
     def step(self, progress: float, visible: Bool[Tensor, " N"] | None) -> None:
         """Update the visible Gaussians from their gradients and clear the gradients."""
         self.steps += 1
-        for name, leaf in self.leaves.items():
-            if leaf.grad is None:
-                continue
-            first, second = self._moments[name]
-            ops.adam_step(
-                leaf.detach(),
-                leaf.grad,
-                first,
-                second,
-                step=self.steps,
-                learning_rate=self.learning_rate(name, progress),
-                rest_learning_rate=self.rates.sh_rest if name == "sh" else None,
-                leading=SH_CONSTANT_VALUES if name == "sh" else None,
-                visible=visible,
-            )
-            leaf.grad = None
+        adam_update(
+            self.leaves,
+            self._moments,
+            self.rates,
+            lambda name: self.learning_rate(name, progress),
+            step=self.steps,
+            visible=visible,
+        )
 
     @torch.no_grad()
     def keep(self, index: Bool[Tensor, " N"] | Int[Tensor, " M"]) -> None:
@@ -134,6 +127,41 @@ class OptimizedGaussians:
             for name in self.NAMES
         }
         self.steps = int(state["steps"])
+
+
+def adam_update(
+    leaves: Mapping[str, Tensor],
+    moments: Mapping[str, list[Tensor]],
+    rates: LearningRates,
+    learning_rate: Callable[[str], float],
+    *,
+    step: int,
+    visible: Bool[Tensor, " N"] | None,
+) -> None:
+    """Move attributes of Gaussians by their gradients with Adam, and clear the gradients.
+
+    Args:
+        moments: first and second of every attribute, updated in place.
+        learning_rate: step size of an attribute; of "sh" that of the constant part, the rest has `rates.sh_rest`.
+        step: counted from 1.
+        visible: the Gaussians that are moved; None for all.
+    """
+    for name, leaf in leaves.items():
+        if leaf.grad is None:
+            continue
+        first, second = moments[name]
+        ops.adam_step(
+            leaf.detach(),
+            leaf.grad,
+            first,
+            second,
+            step=step,
+            learning_rate=learning_rate(name),
+            rest_learning_rate=rates.sh_rest if name == "sh" else None,
+            leading=SH_CONSTANT_VALUES if name == "sh" else None,
+            visible=visible,
+        )
+        leaf.grad = None
 
 
 def editable(source: object) -> OptimizedGaussians:

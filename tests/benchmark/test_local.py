@@ -74,7 +74,10 @@ def test_an_error_is_told_and_not_tried_again(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-def test_ctrl_c_ends_the_processes_before_it_is_passed_on(tmp_path):
+def test_ctrl_c_ends_the_processes_before_it_is_passed_on(tmp_path, request):
+    # A background shell starts tests deaf to interrupts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     todo = tasks(tmp_path, 3)
 
     def interrupt() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from recon.benchmark.task import RunTask
 from recon.errors import ReconError
+from recon.methods.options import RunSettings
 
 CORES_PER_RUN = 4
 """Cores that a run is given at least; chosen, not measured. One run uses all cores of a smaller machine by itself."""
@@ -44,9 +45,10 @@ def run_memory(task: RunTask) -> int:
     from recon.methods.options import resolve
     from recon.train.memory import training_bytes
 
-    config = resolve(replace(task.options, device="cpu")).method_config
+    settings = resolve(replace(task.options, device="cpu"))
+    config = settings.method_config
     gaussians = config.expected_gaussians
-    pictures = _input_pixels(task)
+    pictures = _input_pixels(settings)
     return (
         PROCESS_BYTES
         + training_bytes(gaussians, (config.train.sh_degree + 1) ** 2, pictures)
@@ -61,27 +63,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _input_pixels(task: RunTask) -> list[int]:
+def _input_pixels(settings: RunSettings) -> list[int]:
     """Return the number of pixels of every input picture at the size that it is worked on."""
-    from recon.datasets import PictureSize, open_photos, open_scene, recognise
-    from recon.methods.options import resolve
+    from recon.datasets import PictureSize, open_photos, recognise
+    from recon.methods.open_inputs import given_scene
 
-    o = task.options
     try:
-        if recognise(o.photos).name == "photos":
-            size = PictureSize(max_size=resolve(o).max_size)
-            photos = open_photos(o.photos, size).photos
+        if recognise(settings.photos).name == "photos":
+            photos = open_photos(settings.photos, PictureSize(max_size=settings.max_size)).photos
             return [photo.width * photo.height for photo in photos]
-        scene = open_scene(
-            o.photos,
-            protocol=o.protocol,
-            split=o.split,
-            views=o.views,
-            downscale=o.downscale,
-            scene=o.scene,
-            track=o.track,
-            part=o.part,
-        )
+        return [view.camera.width * view.camera.height for view in given_scene(settings).train_views]
     except ReconError:
         return [0]  # the run itself will say what is wrong
-    return [view.camera.width * view.camera.height for view in scene.train_views]
