@@ -14,6 +14,7 @@ import worker_tasks
 import yaml
 from make_scenes import FAST
 
+import recon
 from recon.benchmark.executors.local import LocalExecutor
 from recon.benchmark.folder import locked
 from recon.benchmark.record import read_records, write_records
@@ -264,6 +265,8 @@ def test_ctrl_c_ends_the_program_with_all_its_processes(room, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        cwd=tmp_path,  # not the sources, which may have no kernels
+        env={**os.environ, "PYTHONPATH": str(Path(recon.__file__).parents[1])},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores it
     ) as process:
         deadline = time.monotonic() + 240
