@@ -27,7 +27,12 @@ from recon.scene import Camera
 from recon.splats import Gaussians
 from recon.splats.confidence import coverage_confidence
 from recon.splats.formats import read_splats
-from recon.splats.photo_agreement import expected_error, witnesses
+from recon.splats.photo_agreement import (
+    blend_disagreement,
+    expected_error,
+    photo_disagreement,
+    witnesses,
+)
 from recon.splats.render import camera_tensors, render
 
 DROPS = 8
@@ -57,7 +62,7 @@ def report(path: Path) -> None:
             pixels = confidence_correlation(doubt, error)
             blocks = confidence_correlation(block_means(doubt), block_means(error))
             correlations.setdefault(name, []).append((pixels or 0.0, blocks or 0.0))
-        calibration.add(signals["photo agreement"], error)
+        calibration.add(signals["confidence"], error)
     print(f"\n{path}\n\n| signal | pixels | 8x8 blocks | worst view, pixels |\n|---|---|---|---|")
     for name, values in correlations.items():
         means = np.mean(values, axis=0)
@@ -71,15 +76,18 @@ def judged_views(run: RunFolder) -> Iterator[tuple[dict[str, ndarray], ndarray]]
     scene = open_inputs(read_settings(run), run)
     gaussians = read_splats(run.splat_file)
     background = None if scene.background is None else torch.tensor(scene.background)
-    inputs = witnesses(gaussians, scene.train_views)
+    inputs = witnesses(scene.train_views)
     coverage = coverage_confidence(gaussians, [view.camera for view in scene.train_views])
     for view in scene.test_views:
         if view.withheld:
             continue
         picture = render(gaussians, view.camera, outputs=("color", "depth"), background=background)
-        expected = expected_error(picture, view.camera, inputs, known_background=background is not None)
+        known = background is not None
+        expected = expected_error(gaussians, picture, view.camera, inputs, known_background=known)
         signals = {
-            "photo agreement": expected,
+            "confidence": expected,
+            "photos disagree": photo_disagreement(picture, view.camera, inputs),
+            "blend disagrees": blend_disagreement(gaussians, view.camera),
             "coverage": -rendered_feature(gaussians, view.camera, coverage),
             "opacity": -picture.alpha,
             "spread under dropout": dropout_spread(gaussians, view.camera, background),

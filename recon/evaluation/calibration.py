@@ -59,11 +59,14 @@ class Calibration:
     def to_json(self) -> list[dict[str, Any]] | None:
         """Return the reliability table: mean expected and mean true error of each tenth of the pixels.
 
-        The first row holds the pixels that are trusted most. None without any pixel.
+        The first row holds the pixels that are trusted most. Pixels of the same expected error cannot be told apart
+        and have their mean true error in every row that they reach into. None without any pixel.
         """
         if not sum(a.size for a in self._expected):
             return None
         expected, errors = np.concatenate(self._expected), np.concatenate(self._errors)
+        levels, level = np.unique(expected, return_inverse=True)
+        errors = (np.bincount(level, errors, len(levels)) / np.bincount(level))[level]
         order = np.argsort(expected, kind="stable")
         return [
             {"expected": float(expected[part].mean()), "measured": float(errors[part].mean())}

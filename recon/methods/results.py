@@ -48,7 +48,7 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
     """
     background = None if scene.background is None else torch.tensor(scene.background)
     networks = load_metric_networks()
-    inputs = witnesses(gaussians, scene.train_views)
+    inputs = witnesses(scene.train_views)
     calibration = Calibration()
 
     def draw(camera: Camera, *, new: bool = False) -> Rendered:
@@ -56,7 +56,8 @@ def measure(run: RunFolder, scene: Scene, gaussians: Gaussians, masked: MaskedPr
         rendered = Rendered(picture.color, picture.depth)
         if not new:
             return rendered
-        error = expected_error(picture, camera, inputs, known_background=background is not None)
+        known = background is not None
+        error = expected_error(gaussians, picture, camera, inputs, known_background=known)
         return replace(rendered, expected_error=error)
 
     def writer(renders: PictureKind, truth: PictureKind):

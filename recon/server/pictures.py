@@ -140,7 +140,7 @@ class SplatPictures:
             pixels = normal_colors(picture.normal)
         elif mode == "confidence":
             known = self._background is not None
-            error = expected_error(picture, camera, self._inputs(), known_background=known)
+            error = expected_error(g, picture, camera, self._inputs(), known_background=known)
             pixels = colorize(view_confidence(error).numpy(), ColorScale(0.0, 1.0, CONFIDENCE_RAMP))
         elif mode == "alpha":
             pixels = _to_bytes(picture.alpha.numpy())
@@ -154,14 +154,14 @@ class SplatPictures:
         return DrawnPicture(_png(pixels), headers)
 
     def _inputs(self) -> list[Witness]:
-        """Return the input photos with the depth that the Gaussians have there."""
+        """Return the input photos, decoded once."""
         if self._witnesses is None:
             views = self._photos()
             if not views:
                 raise ReconError(
                     "there are no input photos to compare a view with, so its confidence is unknown"
                 )
-            self._witnesses = witnesses(self._gaussians, views)
+            self._witnesses = witnesses(views)
         return self._witnesses
 
 

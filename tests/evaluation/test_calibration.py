@@ -54,3 +54,15 @@ def test_the_error_of_a_pixel_is_the_mean_over_its_channels():
 def test_maps_of_different_shapes_are_a_mistake():
     with pytest.raises(ValueError, match="one shape"):
         confidence_correlation(np.zeros((2, 2)), np.zeros((2, 3)))
+
+
+def test_pixels_of_the_same_expectation_share_their_error():
+    calibration = Calibration()
+    expected = np.zeros((10, 10))
+    expected[8:] = 1
+    error = np.zeros((10, 10))
+    error[0] = 0.8  # the first tenth of the pixels that are trusted fully
+    error[8:] = 0.5
+    calibration.add(expected, error)
+    table = calibration.to_json()
+    assert [row["measured"] for row in table] == pytest.approx([0.1] * 8 + [0.5] * 2)
