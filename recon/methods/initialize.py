@@ -12,8 +12,9 @@ from recon.errors import ReconError
 from recon.methods.inputs import Inputs
 from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
-from recon.stereo import PointCloud, StereoSettings
+from recon.stereo import PointCloud, StereoSettings, fuse_points
 from recon.stereo.backdrop import backdrop_points
+from recon.stereo.continuation import continued_depth, joined
 from recon.train.rules import DensitySettings
 
 REFERENCE_PIXELS = StereoSettings().working_pixels
@@ -29,8 +30,11 @@ class InitialSettings:
     count: int = 100_000
     """Number of Gaussians at most: stereo points are thinned at random to it (radii grow to match), random ones are
     drawn."""
-    opacity: float = 0.6
-    """Initial opacity."""
+    opacity: float = 0.15
+    """Initial opacity: low, so that what several photos see is built by all of them, and wrong points are soon gone."""
+    continuation_cell: int = 3
+    """With stereo: side of the cells in which planes, and the insides of outlines, are continued where stereo knows
+    nothing, in pixels of a photo of 0.3 megapixels; 0 for no continuation."""
     backdrop_cell: int = 12
     """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of a photo of 0.3 megapixels
     (larger photos have gaps as much larger); 0 for no backdrop."""
@@ -72,8 +76,16 @@ def initial_gaussians(
             "more will help, or try --set initial.kind=random"
         )
     parts = [_thinned(points, settings, sh_degree, generator)]
+    depths = inputs.depths
+    if settings.continuation_cell > 0:
+        cell = _cell_pixels(inputs, settings.continuation_cell)
+        guesses = continued_depth(inputs.views, depths, points, cell)
+        continued = fuse_points(inputs.views, guesses, stride=cell)
+        if len(continued):
+            parts.append(_at_points(continued, 1.0, settings.opacity, sh_degree))
+        depths = [joined(depth, guess) for depth, guess in zip(depths, guesses, strict=True)]
     if settings.backdrop_cell > 0:
-        backdrop = backdrop_points(inputs.views, inputs.depths, _cell_pixels(inputs, settings.backdrop_cell))
+        backdrop = backdrop_points(inputs.views, depths, _cell_pixels(inputs, settings.backdrop_cell))
         parts.append(_at_points(backdrop, 1.0, settings.opacity, sh_degree))
     return Gaussians.concatenate(parts)
 

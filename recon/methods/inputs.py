@@ -10,6 +10,9 @@ import numpy as np
 from recon.scene import View
 from recon.stereo import DepthMap, PointCloud
 
+OVERLAP_SAMPLE = 5000
+"""Points that the overlap is counted on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
@@ -37,6 +40,19 @@ class Inputs:
         if known and sum(map(len, known)):
             return float(np.median(np.concatenate(known)))
         return 2 / (1 / self.near + 1 / self.far)
+
+    @property
+    def overlap(self) -> float:
+        """Mean number of photos within whose frame a stereo point lies; the number of photos without stereo."""
+        if self.points is None or len(self.points) == 0:
+            return float(len(self.views))
+        positions = self.points.positions[:: max(1, len(self.points) // OVERLAP_SAMPLE)].astype(np.float64)
+        framed = np.zeros(len(positions))
+        for view in self.views:
+            pixels, z = view.camera.project(positions)
+            size = [view.camera.width, view.camera.height]
+            framed += (z > 0) & (pixels >= 0).all(axis=1) & (pixels < size).all(axis=1)
+        return float(framed.mean())
 
     @property
     def pixel_size(self) -> float:

@@ -29,9 +29,11 @@ class QualityConfig:
     initial: InitialSettings = field(default_factory=InitialSettings)
     """The Gaussians that the training starts from."""
     train: TrainSettings = field(
-        default_factory=lambda: TrainSettings(sh_degree=1, rates=LearningRates(means_pixels=0.02))
+        default_factory=lambda: TrainSettings(
+            sh_degree=1, rates=LearningRates(means_pixels=0.1, log_scales=2e-2)
+        )
     )
-    """Length, step sizes, degrees; centres move less than in 3DGS, because they start on the surface."""
+    """Length, step sizes, degrees."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
     """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
@@ -44,7 +46,7 @@ class QualityConfig:
     """Colour loss for photos and virtual views."""
     cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
     """Joint refinement of the cameras."""
-    opacity_decay: float = 0.999
+    opacity_decay: float = 0.998
     """Factor on all opacities per iteration: what no picture supports fades away; 1 for no decay."""
 
     @property
@@ -90,7 +92,7 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         config.train,
         terms=[config.photometric, *([config.depth] if config.depth.weight > 0 else [])],
         rules=rules,
-        dropout=GuidedDropout(config.dropout) if config.dropout.end_rate > 0 else None,
+        dropout=GuidedDropout(config.dropout, inputs.overlap) if config.dropout.end_rate > 0 else None,
         cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
         if config.cameras.enabled
         else None,

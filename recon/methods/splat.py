@@ -19,7 +19,9 @@ from recon.train.rules import DensityControl, DensitySettings, OpacityReset
 class SplatConfig:
     """3D Gaussian Splatting (Kerbl et al. 2023) with random or stereo initialisation."""
 
-    initial: InitialSettings = field(default_factory=lambda: InitialSettings(opacity=0.1, backdrop_cell=0))
+    initial: InitialSettings = field(
+        default_factory=lambda: InitialSettings(opacity=0.1, backdrop_cell=0, continuation_cell=0)
+    )
     """The Gaussians that the training starts from."""
     train: TrainSettings = field(default_factory=TrainSettings)
     """Length, step sizes, degrees."""

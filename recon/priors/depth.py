@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from recon.errors import ReconError
-from recon.priors.propagation import propagate
 from recon.scene import View
 from recon.stereo import DepthMap
 from recon.stereo.consistency import COLOR_WINDOW, OTHER_COLOR, reproject
+from recon.stereo.propagation import propagate
 from recon.stereo.working_view import matchable
 
 

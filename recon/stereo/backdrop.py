@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 
 from recon.scene import View
+from recon.stereo.contradiction import contradicted
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.points import PointCloud
 from recon.stereo.working_view import matchable
@@ -21,12 +22,6 @@ FAR_PERCENTILE = 80
 """A cell lies at this percentile of the depths in it: at what is behind, not at what is in front."""
 BEHIND = 1.03
 """And this much further away, so that it never hides a matched point."""
-LOOKED_THROUGH = 0.97
-"""A cell nearer than this share of another photo's depth there stands in free space."""
-HIDDEN = 1.03
-"""A cell farther than this share of another photo's depth there is out of its sight, and may have any colour."""
-OTHER_COLOR = 0.2
-"""Mean difference (sRGB) from which another photo's pixels, averaged over a cell, show something else."""
 PUSHED_BACK = (1.0, 1.1, 1.2, 1.4, 1.8, 2.5)
 """A cell that another photo contradicts is tried at these multiples of its depth and left out when none fits."""
 
@@ -74,7 +69,7 @@ def _cells_of_view(
         positions = view.camera.unproject(pixels[free], trial)
         fits = np.ones(len(free), bool)
         for other in others:
-            fits &= ~_contradicts(views[other], depths[other].depth, blurred[other], positions, color[free])
+            fits &= ~contradicted(views[other], depths[other].depth, blurred[other], positions, color[free])
         placed[free[fits]] = trial[fits]
     keep = placed > 0
     positions = view.camera.unproject(pixels[keep], placed[keep])
@@ -125,23 +120,3 @@ def _pooled(view: View, depth: Float[ndarray, "H W"], cell: int) -> tuple[ndarra
     if view.cutout is not None:
         far = np.where(blocks(valid).mean(axis=-1) >= 0.5, far, 0)
     return far * BEHIND, color
-
-
-def _contradicts(
-    view: View,
-    depth: Float[ndarray, "H W"],
-    blurred: Float[ndarray, "H W 3"],
-    positions: Float[ndarray, "N 3"],
-    colors: Float[ndarray, "N 3"],
-) -> Bool[ndarray, " N"]:
-    """Tell which points a photo does not allow where they are."""
-    pixels, z = view.camera.project(positions)
-    height, width = depth.shape
-    inside = (z > 0) & (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
-    column, row = (np.where(inside, pixels[:, axis], 0).astype(int) for axis in (0, 1))
-    surface = depth[row, column]
-    looks_through = (surface > 0) & (z < LOOKED_THROUGH * surface)
-    visible = (surface == 0) | (z < HIDDEN * surface)
-    other_color = visible & (np.abs(blurred[row, column] - colors).mean(axis=-1) > OTHER_COLOR)
-    beside = False if view.cutout is None else ~view.cutout[row, column]
-    return inside & (looks_through | other_color | beside)

@@ -5,9 +5,9 @@ import pytest
 
 from recon.errors import ReconError
 from recon.priors import StereoDepth
-from recon.priors.propagation import propagate
 from recon.scene import Pixels, View
 from recon.stereo import DepthMap
+from recon.stereo.propagation import propagate
 
 
 def depth_map(depth: np.ndarray, confidence: np.ndarray | None = None) -> DepthMap:

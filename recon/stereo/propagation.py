@@ -29,13 +29,13 @@ def propagate(
     known = depth > 0
     if known[allowed].all():
         return np.where(allowed, depth, np.float32(0))
-    origin = _nearest_along_paths(image, known)
+    origin = nearest_along_paths(image, known)
     filled = depth.reshape(-1)[origin].reshape(depth.shape).astype(np.float32)
     smooth = cv2.medianBlur(filled, SMOOTHING)
     return np.where(allowed, np.where(known, depth, smooth), np.float32(0)).astype(np.float32)
 
 
-def _nearest_along_paths(image: Float[ndarray, "H W 3"], known: Bool[ndarray, "H W"]) -> ndarray:
+def nearest_along_paths(image: Float[ndarray, "H W 3"], known: Bool[ndarray, "H W"]) -> ndarray:
     """Return the flat index of the known pixel that each pixel reaches at the least cost, over eight neighbours.
 
     Known pixels that border on no unknown one cannot be anyone's nearest and are left out of the graph.
