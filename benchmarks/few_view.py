@@ -61,7 +61,8 @@ spaced over the whole capture, whose 3 or 5 inputs are too few to overlap everyw
 PARTS = {
     "backdrop": ["initial.backdrop_cell=12"],
     "dropout": ["dropout.start_rate=0.05", "dropout.end_rate=0.3"],
-    "decay": ["opacity_decay=0.999"],
+    "decay": ["opacity_left=0.3"],
+    "sizes": ["train.rates.log_scales=0.04", "train.rates.log_scales_final=0.05"],
     "virtual": ["virtual.count=18"],
     "depth": ["depth.weight=0.1"],
     "growth": ["density.stop=0.5"],
@@ -70,7 +71,8 @@ PARTS = {
 OFF = {
     "backdrop": ["initial.backdrop_cell=0"],
     "dropout": ["dropout.start_rate=0.0", "dropout.end_rate=0.0"],
-    "decay": ["opacity_decay=1.0"],
+    "decay": ["opacity_left=1.0"],
+    "sizes": ["train.rates.log_scales=0.005", "train.rates.log_scales_final=1.0"],
 }
 """The parts that are on by default, switched off."""
 COHERENT_OFF = {
