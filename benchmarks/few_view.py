@@ -23,24 +23,46 @@ import torch
 
 from recon.config import from_plain, merged, parse_overrides, to_plain
 from recon.datasets import open_scene
+from recon.datasets.split import match_names
 from recon.evaluation import Rendered, evaluate_views
 from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import finished, method_module
 from recon.methods.stereo_inputs import stereo_inputs
+from recon.scene import Scene
 from recon.splats.render import render
 from recon.train import Trainer
 
 SCENES = {
     "fern": {"folder": "llff/fern", "protocol": "llff"},
     "scan65": {"folder": "spare", "protocol": "spare"},
-    "fox": {"folder": "fox"},
+    "fox": {"folder": "fox", "split": "middle"},
+    "fox-near": {"folder": "fox", "split": "near"},
+    "fox-even": {"folder": "fox", "split": "even"},
     "lego": {"folder": "lego_400", "protocol": "blender"},
 }
+
+FOX = {
+    "middle": {3: "0021 0025 0030 0034 0042 0039"},
+    "near": {
+        3: "0018 0019 0021 0022 0025",
+        5: "0012 0014 0018 0019 0021 0022 0025 0026 0027",
+        9: "0006 0007 0008 0009 0012 0014 0018 0019 0021 0022 0025 0026 0027 0029 0030 0031 0033",
+    },
+    "even": {
+        3: "0001 0021 0042 0081 0115",
+        5: "0001 0008 0021 0030 0042 0072 0081 0097 0115",
+        9: "0001 0004 0008 0014 0021 0026 0030 0034 0042 0049 0072 0076 0081 0089 0097 0107 0115",
+    },
+}
+"""Fox has no split of its own. In each row every other photo, from the first on, is an input; those between are held
+out, and lie between two inputs. `near`: successive photos around the one nearest to the cameras' mean; `even`: evenly
+spaced over the whole capture, whose 3 or 5 inputs are too few to overlap everywhere."""
 
 PARTS = {
     "backdrop": ["initial.backdrop_cell=12"],
     "dropout": ["dropout.start_rate=0.05", "dropout.end_rate=0.3"],
-    "decay": ["opacity_decay=0.999"],
+    "decay": ["opacity_left=0.3"],
+    "sizes": ["train.rates.log_scales=0.04", "train.rates.log_scales_final=0.05"],
     "virtual": ["virtual.count=18"],
     "depth": ["depth.weight=0.1"],
     "growth": ["density.stop=0.5"],
@@ -49,7 +71,8 @@ PARTS = {
 OFF = {
     "backdrop": ["initial.backdrop_cell=0"],
     "dropout": ["dropout.start_rate=0.0", "dropout.end_rate=0.0"],
-    "decay": ["opacity_decay=1.0"],
+    "decay": ["opacity_left=1.0"],
+    "sizes": ["train.rates.log_scales=0.005", "train.rates.log_scales_final=1.0"],
 }
 """The parts that are on by default, switched off."""
 COHERENT_OFF = {
@@ -96,13 +119,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(words)
 
-    place = SCENES[arguments.scene]
-    scene = open_scene(
-        Path(os.environ["RECON_DATA"]) / place["folder"],
-        protocol=place.get("protocol"),
-        views=arguments.views,
-        max_size=arguments.max_size,
-    )
+    scene = open_capture(arguments.scene, arguments.views, arguments.max_size)
     done = _finished(arguments.out)
     settings = resolve(ReconstructOptions(photos=Path("."), output=Path("."), preset=arguments.preset))
     started = time.perf_counter()
@@ -130,6 +147,20 @@ def main(words: Sequence[str] | None = None) -> None:
                 rung + arguments.label, seed, {k: v for k, v in row.items() if k != "per_image"}, flush=True
             )
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
+
+
+def open_capture(name: str, views: int, max_size: int | None) -> Scene:
+    """Open a scene of `SCENES` with its split for this number of inputs."""
+    place = SCENES[name]
+    folder = Path(os.environ["RECON_DATA"]) / place["folder"]
+    if "split" not in place:
+        return open_scene(folder, protocol=place.get("protocol"), views=views, max_size=max_size)
+    splits = FOX[place["split"]]
+    if views not in splits:
+        raise SystemExit(f"{name} has splits of {', '.join(map(str, splits))} views, not of {views}")
+    scene = open_scene(folder, max_size=max_size)
+    chosen = match_names(splits[views].split(), [view.name for view in scene.views])
+    return scene.with_split(list(chosen[::2]), list(chosen[1::2]))
 
 
 def rung_config(rung: str, preset: str, assignments: list[str]) -> tuple[str, Any]:

@@ -107,7 +107,7 @@ def make_trainer(count: int, width: int, height: int) -> Trainer:
         terms=[config.photometric],
         rules=[
             DensityControl(config.density, gaussians, max_gaussians=count),
-            OpacityDecay(config.opacity_decay),
+            OpacityDecay(config.opacity_left),
         ],
         dropout=GuidedDropout(config.dropout),
         generator=generator,

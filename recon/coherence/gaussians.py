@@ -144,7 +144,7 @@ class RayGaussians:
         """Return an attribute's step size: scales and rotations rest until they are released."""
         if name in ("log_scales", "quaternions") and progress < self.settings.release:
             return 0.0
-        return self.rates.sh_constant if name == "sh" else getattr(self.rates, name)
+        return self.rates.at(name, progress)
 
     def step(self, progress: float, visible: Bool[Tensor, " N"] | None) -> None:
         """Update fields and free attributes from their gradients, clear those, and let the radii follow the depths."""

@@ -30,10 +30,11 @@ class QualityConfig:
     """The Gaussians that the training starts from."""
     train: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            sh_degree=1, rates=LearningRates(means_pixels=0.1, log_scales=2e-2)
+            sh_degree=1,
+            rates=LearningRates(means_pixels=0.1, log_scales=4e-2, log_scales_final=0.05),
         )
     )
-    """Length, step sizes, degrees."""
+    """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
     """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
@@ -46,8 +47,8 @@ class QualityConfig:
     """Colour loss for photos and virtual views."""
     cameras: CameraRefinementSettings = field(default_factory=CameraRefinementSettings)
     """Joint refinement of the cameras."""
-    opacity_decay: float = 0.998
-    """Factor on all opacities per iteration: what no picture supports fades away; 1 for no decay."""
+    opacity_left: float = 0.3
+    """Share of an opacity that the steady decay leaves at the end where no picture supports it; 1 for no decay."""
 
     @property
     def expected_gaussians(self) -> int:
@@ -84,8 +85,8 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
     rules: list = [
         DensityControl(config.density, gaussians, gaussian_limit(config.density.max_gaussians, start, photos))
     ]
-    if config.opacity_decay < 1:
-        rules.append(OpacityDecay(config.opacity_decay))
+    if config.opacity_left < 1:
+        rules.append(OpacityDecay(config.opacity_left))
     return Trainer(
         gaussians,
         ViewSampler(photos, generator, virtual=warped, virtual_every=config.train.virtual_every),

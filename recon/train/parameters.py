@@ -29,7 +29,9 @@ class LearningRates:
     means_final: float = 0.01
     """Factor that the step of the centres has decayed to at the end (exponentially)."""
     log_scales: float = 5e-3
-    """Step of the logarithmic scales."""
+    """Step of the logarithmic scales at the start."""
+    log_scales_final: float = 1.0
+    """Factor that the step of the logarithmic scales has decayed to at the end (exponentially)."""
     quaternions: float = 1e-3
     """Step of the rotations."""
     opacity_logits: float = 5e-2
@@ -38,6 +40,15 @@ class LearningRates:
     """Step of the constant colour coefficient."""
     sh_rest: float = 1.25e-4
     """Step of the view-dependent colour coefficients."""
+
+    def at(self, name: str, progress: float) -> float:
+        """Return an attribute's step at a fraction `progress` of the training: of "means" in pixels, of "sh" that of
+        the constant coefficient."""
+        if name == "means":
+            return self.means_pixels * self.means_final**progress
+        if name == "log_scales":
+            return self.log_scales * self.log_scales_final**progress
+        return self.sh_constant if name == "sh" else getattr(self, name)
 
 
 class OptimizedGaussians:
@@ -72,11 +83,8 @@ class OptimizedGaussians:
 
     def learning_rate(self, name: str, progress: float) -> float:
         """Return an attribute's step size at a fraction `progress` of the training."""
-        if name == "means":
-            return self.rates.means_pixels * self.pixel_size * self.rates.means_final**progress
-        if name == "sh":
-            return self.rates.sh_constant
-        return getattr(self.rates, name)
+        rate = self.rates.at(name, progress)
+        return rate * self.pixel_size if name == "means" else rate
 
     def step(self, progress: float, visible: Bool[Tensor, " N"] | None) -> None:
         """Update the visible Gaussians from their gradients and clear the gradients."""

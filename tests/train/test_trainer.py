@@ -60,7 +60,7 @@ def make_trainer(raycast, iterations: int = 60, seed: int = 0, **options) -> Tra
         terms=[PhotometricTerm(), DepthTerm()],
         rules=[
             DensityControl(DensitySettings(every=10, gradient=1e-4), gaussians, max_gaussians=6000),
-            OpacityDecay(0.99),
+            OpacityDecay(0.5),
         ],
         dropout=GuidedDropout(DropoutSettings(refresh=7)),
         generator=generator,
