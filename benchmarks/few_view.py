@@ -23,17 +23,19 @@ import torch
 
 from recon.config import from_plain, merged, parse_overrides, to_plain
 from recon.datasets import open_scene
+from recon.datasets.split import match_names
 from recon.evaluation import Rendered, evaluate_views
 from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import finished, method_module
 from recon.methods.stereo_inputs import stereo_inputs
+from recon.scene import Scene
 from recon.splats.render import render
 from recon.train import Trainer
 
 SCENES = {
     "fern": {"folder": "llff/fern", "protocol": "llff"},
     "scan65": {"folder": "spare", "protocol": "spare"},
-    "fox": {"folder": "fox"},
+    "fox": {"folder": "fox", "train": ("0021", "0030", "0042"), "test": ("0025", "0034", "0039")},
     "lego": {"folder": "lego_400", "protocol": "blender"},
 }
 
@@ -96,13 +98,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str] | None = None) -> None:
     arguments = parser().parse_args(words)
 
-    place = SCENES[arguments.scene]
-    scene = open_scene(
-        Path(os.environ["RECON_DATA"]) / place["folder"],
-        protocol=place.get("protocol"),
-        views=arguments.views,
-        max_size=arguments.max_size,
-    )
+    scene = open_capture(arguments.scene, arguments.views, arguments.max_size)
     done = _finished(arguments.out)
     settings = resolve(ReconstructOptions(photos=Path("."), output=Path("."), preset=arguments.preset))
     started = time.perf_counter()
@@ -130,6 +126,22 @@ def main(words: Sequence[str] | None = None) -> None:
                 rung + arguments.label, seed, {k: v for k, v in row.items() if k != "per_image"}, flush=True
             )
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
+
+
+def open_capture(name: str, views: int, max_size: int | None = None, downscale: float | None = None) -> Scene:
+    """Open one of `SCENES` with so many inputs; where the capture's own are listed there, these are taken."""
+    place = SCENES[name]
+    folder = Path(os.environ["RECON_DATA"]) / place["folder"]
+    sizes = {"max_size": max_size, "downscale": downscale}
+    if "train" not in place:
+        return open_scene(folder, protocol=place.get("protocol"), views=views, **sizes)
+    if views != len(place["train"]):
+        raise SystemExit(f"{name} is measured with {len(place['train'])} inputs, not {views}")
+    scene = open_scene(folder, **sizes)
+    inputs, held_out = (
+        match_names(place[part], [view.name for view in scene.views]) for part in ("train", "test")
+    )
+    return scene.with_split(list(inputs), list(held_out))
 
 
 def rung_config(rung: str, preset: str, assignments: list[str]) -> tuple[str, Any]:

@@ -13,6 +13,7 @@ from recon.methods.virtual_views import VirtualViewSettings, virtual_views
 from recon.train import LearningRates, OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
 from recon.train.camera_refinement import CameraRefinement, CameraRefinementSettings
 from recon.train.memory import gaussian_limit
+from recon.train.resolution import ResolutionSchedule, ResolutionSettings
 from recon.train.rules import (
     DensityControl,
     DensitySettings,
@@ -32,6 +33,8 @@ class QualityConfig:
         default_factory=lambda: TrainSettings(sh_degree=1, rates=LearningRates(means_pixels=0.02))
     )
     """Length, step sizes, degrees; centres move less than in 3DGS, because they start on the surface."""
+    resolution: ResolutionSettings = field(default_factory=ResolutionSettings)
+    """Smaller pictures first."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
     """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
@@ -94,6 +97,7 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
         if config.cameras.enabled
         else None,
+        resolution=ResolutionSchedule(config.resolution),
         background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
         generator=generator,
     )
