@@ -12,12 +12,9 @@ from recon.errors import ReconError
 from recon.methods.inputs import Inputs
 from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
-from recon.stereo import PointCloud, StereoSettings
+from recon.stereo import PointCloud
 from recon.stereo.backdrop import backdrop_points
 from recon.train.rules import DensitySettings
-
-REFERENCE_PIXELS = StereoSettings().working_pixels
-"""Size of photo that the backdrop's cells are stated for."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class InitialSettings:
     opacity: float = 0.6
     """Initial opacity."""
     backdrop_cell: int = 12
-    """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of a photo of 0.3 megapixels
-    (larger photos have gaps as much larger); 0 for no backdrop."""
+    """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of the size at which stereo
+    matched (larger photos have gaps as much larger); 0 for no backdrop."""
 
 
 def expected_count(initial: InitialSettings, density: DensitySettings) -> int:
@@ -79,9 +76,8 @@ def initial_gaussians(
 
 
 def _cell_pixels(inputs: Inputs, cell: int) -> int:
-    """Return a cell's side in the photos' own pixels; stereo leaves gaps in proportion to the size it works at."""
-    pixels = max(view.camera.width * view.camera.height for view in inputs.views)
-    return round(cell * max(1.0, float(np.sqrt(pixels / REFERENCE_PIXELS))))
+    """Return a cell's side in the photos' own pixels."""
+    return round(cell * max(depth.stride for depth in inputs.depths))
 
 
 def _thinned(

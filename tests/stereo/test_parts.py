@@ -164,3 +164,4 @@ def test_upsampling_follows_the_photo_edge():
     assert set(np.unique(high.depth[1:])) == {2.0, 4.0}
     assert (high.depth[1:, :33] == 2.0).mean() > 0.97 and (high.depth[1:, 33:] == 4.0).all()
     assert (high.depth[0] == 0).all() and (high.confidence[0] == 0).all()
+    assert high.stride == pytest.approx(4)
