@@ -70,14 +70,10 @@ def initial_gaussians(
         )
     parts = [_thinned(points, settings, sh_degree, generator)]
     if settings.backdrop_cell > 0:
-        backdrop = backdrop_points(inputs.views, inputs.depths, _cell_pixels(inputs, settings.backdrop_cell))
+        cell = round(settings.backdrop_cell * inputs.stride)
+        backdrop = backdrop_points(inputs.views, inputs.depths, cell)
         parts.append(_at_points(backdrop, 1.0, settings.opacity, sh_degree))
     return Gaussians.concatenate(parts)
-
-
-def _cell_pixels(inputs: Inputs, cell: int) -> int:
-    """Return a cell's side in the photos' own pixels."""
-    return round(cell * max(depth.stride for depth in inputs.depths))
 
 
 def _thinned(

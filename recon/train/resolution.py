@@ -14,12 +14,11 @@ from recon.train.views import TrainingView
 
 @dataclass(frozen=True)
 class ResolutionSettings:
-    """Pictures of more than `coarse_pixels` pixels are trained at that size until `coarse_until`, then at their own."""
+    """Large pictures are trained at a smaller size first."""
 
     coarse_until: float = 0.0
-    """Fraction of the training that sees the smaller pictures; 0 for none of it."""
-    coarse_pixels: int = 320_000
-    """Pixels of the smaller pictures at most; the default is the size at which stereo works."""
+    """Fraction of the training that sees the pictures at the size at which stereo matched them, where that is smaller
+    than theirs; 0 for none of it."""
 
 
 class ResolutionSchedule:
@@ -28,8 +27,10 @@ class ResolutionSchedule:
     It has no state of its own: the size follows from the progress, the smaller picture from the view.
     """
 
-    def __init__(self, settings: ResolutionSettings) -> None:
+    def __init__(self, settings: ResolutionSettings, shrink: float) -> None:
+        """Divide the sides of the smaller pictures by `shrink`."""
         self.settings = settings
+        self.shrink = shrink
         self._smaller: dict[str, TrainingView] = {}
 
     def at(self, view: TrainingView, progress: float) -> TrainingView:
@@ -38,20 +39,19 @@ class ResolutionSchedule:
             self._smaller.clear()
             return view
         if view.name not in self._smaller:
-            self._smaller[view.name] = reduced(view, self.settings.coarse_pixels)
+            self._smaller[view.name] = reduced(view, self.shrink)
         return self._smaller[view.name]
 
 
-def reduced(view: TrainingView, pixels: int) -> TrainingView:
-    """Return the view with at most about this many pixels, each the mean of the area that it covers.
+def reduced(view: TrainingView, shrink: float) -> TrainingView:
+    """Return the view with sides shorter by this factor, every pixel the mean of the area that it covers.
 
     A pixel has a picture where its whole area has one. Depth is not averaged, because no surface lies between two: it
     is that of the pixel's middle.
     """
-    factor = (pixels / (view.width * view.height)) ** 0.5
-    if factor >= 1:
+    width, height = max(1, round(view.width / shrink)), max(1, round(view.height / shrink))
+    if shrink <= 1 or (width, height) == (view.width, view.height):
         return view
-    width, height = max(1, round(view.width * factor)), max(1, round(view.height * factor))
 
     def averaged(values: Tensor) -> Tensor:
         return torch.as_tensor(area_average(np.asarray(values.cpu()), width, height), device=values.device)
@@ -63,7 +63,7 @@ def reduced(view: TrainingView, pixels: int) -> TrainingView:
         columns = ((torch.arange(width) + 0.5) * view.width / width).long().to(values.device)
         return values[rows][:, columns].contiguous()
 
-    shrink = view.intrinsics.new_tensor([width / view.width, height / view.height] * 2)
+    sides = view.intrinsics.new_tensor([width / view.width, height / view.height] * 2)
     weight = view.weight
     if weight is not None:
         whole = averaged((weight > 0).to(weight.dtype)) > WHOLE
@@ -71,7 +71,7 @@ def reduced(view: TrainingView, pixels: int) -> TrainingView:
     return replace(
         view,
         image=averaged(view.image),
-        intrinsics=view.intrinsics * shrink,
+        intrinsics=view.intrinsics * sides,
         weight=weight,
         depth=middle(view.depth),
         depth_weight=middle(view.depth_weight),
