@@ -11,6 +11,9 @@ from recon.stereo.matches import TriangulatedMatches
 
 MIN_POINTS = 30
 """Fewer triangulated points than this do not give percentiles."""
+MANY_POINTS = 200
+"""From so many points on, the percentiles leave a point out at either end. Fewer are taken together with those that
+other photos show, and if they still are fewer, they tell where the textured surfaces are and not where all are."""
 PERCENTILE = 0.5
 WIDENING = 0.15
 """Share of the range of inverse depth added on each side."""
@@ -27,19 +30,34 @@ def depth_ranges(
     ranges = []
     for index, camera in enumerate(cameras):
         depth = camera.project(matches.seen_by(index))[1]
-        if len(depth) >= MIN_POINTS:
-            ranges.append(_range_of_points(depth))
-        elif bounds is not None:
-            ranges.append((float(bounds[0]), float(bounds[1])))
-        else:
-            ranges.append(_range_of_cameras(cameras, index))
+        if len(depth) < MANY_POINTS:
+            depth = camera.project(matches.positions)[1]
+            depth = depth[depth > 0]
+        ranges.append(
+            _range_of_points(depth) if len(depth) >= MIN_POINTS else _widest(cameras, index, bounds)
+        )
     return ranges
+
+
+def wider_ranges(
+    cameras: Sequence[Camera], matches: TriangulatedMatches, bounds: tuple[float, float] | None = None
+) -> list[tuple[float, float]] | None:
+    """Return (near, far) per camera where `depth_ranges` may leave out surfaces, because matches are few; else None."""
+    if not MIN_POINTS <= len(matches) < MANY_POINTS:
+        return None
+    return [_widest(cameras, index, bounds) for index in range(len(cameras))]
+
+
+def _widest(cameras: Sequence[Camera], index: int, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    if bounds is not None:
+        return float(bounds[0]), float(bounds[1])
+    return _range_of_cameras(cameras, index)
 
 
 def _range_of_points(depth: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(1.0 / depth, [PERCENTILE, 100 - PERCENTILE])
     margin = WIDENING * max(high - low, 0.02 * high)
-    return 1.0 / (high + margin), 1.0 / max(low - margin, 0.5 * low)
+    return float(1.0 / (high + margin)), float(1.0 / max(low - margin, 0.5 * low))
 
 
 def _range_of_cameras(cameras: Sequence[Camera], index: int) -> tuple[float, float]:

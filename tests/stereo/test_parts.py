@@ -13,7 +13,7 @@ from recon.stereo.consistency import (
     relative_projection,
 )
 from recon.stereo.depth_map import DepthMap
-from recon.stereo.depth_range import depth_ranges
+from recon.stereo.depth_range import depth_ranges, wider_ranges
 from recon.stereo.matching import lowest_weight
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.sources import select_sources
@@ -131,6 +131,29 @@ def test_range_covers_the_points_and_falls_back(pair):
     parallel = [camera_at([x, -4, 0], [x, 0, 0]) for x in (-0.2, 0.2)]
     for near, far in depth_ranges(parallel, few):
         assert 0 < near < far
+
+
+def test_photos_with_few_points_share_theirs_and_are_searched_wider_as_well(pair):
+    """One point more or less in a photo must not change what is searched: it depends on the size of the photos."""
+    rng = np.random.default_rng(0)
+
+    def matches(*shown: int) -> TriangulatedMatches:
+        count = sum(shown)
+        points = rng.uniform(-0.5, 0.5, (count, 3))
+        return TriangulatedMatches(
+            points, np.zeros((count, 3), np.float32), np.repeat([[0, 0], [1, 1]], shown, 0)
+        )
+
+    few = matches(29, 31)
+    for (near, far), (_, every_far), camera in zip(
+        depth_ranges(pair, few), depth_ranges(pair, matches(300, 300)), pair, strict=True
+    ):
+        z = camera.project(few.positions)[1]
+        assert near < z.min() and far > z.max(), "of all points, not of this photo's"
+        assert far == pytest.approx(every_far, rel=0.1)
+    assert wider_ranges(pair, few, bounds=(1.0, 40.0)) == [(1.0, 40.0)] * 2
+    assert wider_ranges(pair, matches(5, 5)) is None, "the first search is as wide already"
+    assert wider_ranges(pair, matches(300, 300)) is None, "enough points tell the range"
 
 
 def test_sources_are_the_views_that_overlap():
