@@ -11,9 +11,8 @@ from recon.stereo.matches import TriangulatedMatches
 
 MIN_POINTS = 30
 """Fewer triangulated points than this do not give percentiles."""
-MANY_POINTS = 200
-"""From so many points on, the percentiles leave a point out at either end. Fewer are taken together with those that
-other photos show, and if they still are fewer, they tell where the textured surfaces are and not where all are."""
+WIDER = 1.1
+"""A range that reaches nearer or farther by this factor is worth a search of its own."""
 PERCENTILE = 0.5
 WIDENING = 0.15
 """Share of the range of inverse depth added on each side."""
@@ -26,13 +25,15 @@ PARALLEL_DISPARITY = (0.3, 0.004)
 def depth_ranges(
     cameras: Sequence[Camera], matches: TriangulatedMatches, bounds: tuple[float, float] | None = None
 ) -> list[tuple[float, float]]:
-    """Return (near, far) per camera: from matches, else from the data set's bounds, else from the cameras alone."""
+    """Return (near, far) per camera: from matches, else from the data set's bounds, else from the cameras alone.
+
+    Every camera takes the matches of all photos: a photo's own are often few, and then one more or less, which a photo
+    of another size has, would decide what is searched in it.
+    """
     ranges = []
     for index, camera in enumerate(cameras):
-        depth = camera.project(matches.seen_by(index))[1]
-        if len(depth) < MANY_POINTS:
-            depth = camera.project(matches.positions)[1]
-            depth = depth[depth > 0]
+        depth = camera.project(matches.positions)[1]
+        depth = depth[depth > 0]
         ranges.append(
             _range_of_points(depth) if len(depth) >= MIN_POINTS else _widest(cameras, index, bounds)
         )
@@ -40,12 +41,19 @@ def depth_ranges(
 
 
 def wider_ranges(
-    cameras: Sequence[Camera], matches: TriangulatedMatches, bounds: tuple[float, float] | None = None
+    cameras: Sequence[Camera],
+    ranges: Sequence[tuple[float, float]],
+    bounds: tuple[float, float] | None = None,
 ) -> list[tuple[float, float]] | None:
-    """Return (near, far) per camera where `depth_ranges` may leave out surfaces, because matches are few; else None."""
-    if not MIN_POINTS <= len(matches) < MANY_POINTS:
-        return None
-    return [_widest(cameras, index, bounds) for index in range(len(cameras))]
+    """Return the (near, far) per camera that matches were not needed for; None where they reach hardly beyond `ranges`.
+
+    Matches tell where textured surfaces are; plain ones may lie before or behind these.
+    """
+    widest = [_widest(cameras, index, bounds) for index in range(len(cameras))]
+    reaches = any(
+        wide[0] * WIDER < own[0] or wide[1] > WIDER * own[1] for wide, own in zip(widest, ranges, strict=True)
+    )
+    return widest if reaches else None
 
 
 def _widest(cameras: Sequence[Camera], index: int, bounds: tuple[float, float] | None) -> tuple[float, float]:

@@ -50,8 +50,7 @@ def estimate_depth(
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
-    5. Where matches are too few to tell the whole depth range, do the same over a wider one, for the surfaces that lie
-       outside of the first.
+    5. Do the same over the widest range that is plausible, for plain surfaces that lie outside of that of the matches.
     6. Fill small gaps where no photo looks through the filled surface.
 
     Only these views are read: held-out photos cannot take part, because nothing here knows the scene they are in.
@@ -83,7 +82,7 @@ def estimate_depth(
         )
     if sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2:
         working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
-    wider = None if all(view.cutout is not None for view in views) else wider_ranges(cameras, matches, bounds)
+    wider = None if all(view.cutout is not None for view in views) else wider_ranges(cameras, ranges, bounds)
     searched = [ranges] if wider is None else [ranges, wider]
     found: list[list[_Checked]] = []
     for number, of_round in enumerate(searched):

@@ -116,6 +116,9 @@ def test_plane_normals_are_exact(pair):
     )
 
 
+NO_MATCHES = TriangulatedMatches(np.zeros((0, 3)), np.zeros((0, 3), np.float32), np.zeros((0, 2), np.int64))
+
+
 def test_range_covers_the_points_and_falls_back(pair):
     rng = np.random.default_rng(0)
     points = np.stack([rng.uniform(-1, 1, 200), rng.uniform(-1, 1, 200), rng.uniform(-0.5, 0.5, 200)], axis=1)
@@ -133,27 +136,27 @@ def test_range_covers_the_points_and_falls_back(pair):
         assert 0 < near < far
 
 
-def test_photos_with_few_points_share_theirs_and_are_searched_wider_as_well(pair):
+def test_photos_share_their_points(pair):
     """One point more or less in a photo must not change what is searched: it depends on the size of the photos."""
-    rng = np.random.default_rng(0)
-
-    def matches(*shown: int) -> TriangulatedMatches:
-        count = sum(shown)
-        points = rng.uniform(-0.5, 0.5, (count, 3))
-        return TriangulatedMatches(
-            points, np.zeros((count, 3), np.float32), np.repeat([[0, 0], [1, 1]], shown, 0)
-        )
-
-    few = matches(29, 31)
-    for (near, far), (_, every_far), camera in zip(
-        depth_ranges(pair, few), depth_ranges(pair, matches(300, 300)), pair, strict=True
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (60, 3))
+    shown = np.repeat([[0, 0], [1, 1]], (29, 31), axis=0)
+    for camera, (near, far) in zip(
+        pair,
+        depth_ranges(pair, TriangulatedMatches(points, np.zeros((60, 3), np.float32), shown)),
+        strict=True,
     ):
-        z = camera.project(few.positions)[1]
-        assert near < z.min() and far > z.max(), "of all points, not of this photo's"
-        assert far == pytest.approx(every_far, rel=0.1)
-    assert wider_ranges(pair, few, bounds=(1.0, 40.0)) == [(1.0, 40.0)] * 2
-    assert wider_ranges(pair, matches(5, 5)) is None, "the first search is as wide already"
-    assert wider_ranges(pair, matches(300, 300)) is None, "enough points tell the range"
+        z = camera.project(points)[1]
+        assert 0.8 * z.min() < near < z.min() and z.max() < far < 1.2 * z.max()
+
+
+def test_a_wider_range_is_searched_only_where_it_reaches_beyond(pair):
+    own = [(3.0, 5.0)] * 2
+    assert wider_ranges(pair, own, bounds=(2.9, 5.2)) is None
+    assert wider_ranges(pair, own, bounds=(3.5, 4.0)) is None
+    assert wider_ranges(pair, own, bounds=(3.5, 9.0)) == [(3.5, 9.0)] * 2
+    assert wider_ranges(pair, own, bounds=(1.0, 4.0)) == [(1.0, 4.0)] * 2
+    assert wider_ranges(pair, own) is not None, "the cameras alone allow more"
+    assert wider_ranges(pair, depth_ranges(pair, NO_MATCHES), None) is None, "that was searched already"
 
 
 def test_sources_are_the_views_that_overlap():
