@@ -149,16 +149,17 @@ def main(words: Sequence[str] | None = None) -> None:
     _print_table(arguments.out, [arguments.scene, arguments.views, arguments.preset, arguments.max_size])
 
 
-def open_capture(name: str, views: int, max_size: int | None) -> Scene:
+def open_capture(name: str, views: int, max_size: int | None = None, downscale: float | None = None) -> Scene:
     """Open a scene of `SCENES` with its split for this number of inputs."""
     place = SCENES[name]
     folder = Path(os.environ["RECON_DATA"]) / place["folder"]
+    sizes = {"max_size": max_size, "downscale": downscale}
     if "split" not in place:
-        return open_scene(folder, protocol=place.get("protocol"), views=views, max_size=max_size)
+        return open_scene(folder, protocol=place.get("protocol"), views=views, **sizes)
     splits = FOX[place["split"]]
     if views not in splits:
         raise SystemExit(f"{name} has splits of {', '.join(map(str, splits))} views, not of {views}")
-    scene = open_scene(folder, max_size=max_size)
+    scene = open_scene(folder, **sizes)
     chosen = match_names(splits[views].split(), [view.name for view in scene.views])
     return scene.with_split(list(chosen[::2]), list(chosen[1::2]))
 

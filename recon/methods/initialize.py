@@ -12,13 +12,10 @@ from recon.errors import ReconError
 from recon.methods.inputs import Inputs
 from recon.splats import Gaussians
 from recon.splats.initialize import gaussians_from_points, random_gaussians_in_frusta
-from recon.stereo import PointCloud, StereoSettings, fuse_points
+from recon.stereo import PointCloud, fuse_points
 from recon.stereo.backdrop import backdrop_points
 from recon.stereo.continuation import continued_depth, joined
 from recon.train.rules import DensitySettings
-
-REFERENCE_PIXELS = StereoSettings().working_pixels
-"""Size of photo that the backdrop's cells are stated for."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,10 @@ class InitialSettings:
     """Initial opacity: low, so that what several photos see is built by all of them, and wrong points are soon gone."""
     continuation_cell: int = 3
     """With stereo: side of the cells in which planes, and the insides of outlines, are continued where stereo knows
-    nothing, in pixels of a photo of 0.3 megapixels; 0 for no continuation."""
+    nothing, in pixels of the size at which stereo matched; 0 for no continuation."""
     backdrop_cell: int = 12
-    """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of a photo of 0.3 megapixels
-    (larger photos have gaps as much larger); 0 for no backdrop."""
+    """With stereo: side of the coarse cells behind the points, which close gaps, in pixels of the size at which stereo
+    matched (larger photos have gaps as much larger); 0 for no backdrop."""
 
 
 def expected_count(initial: InitialSettings, density: DensitySettings) -> int:
@@ -78,22 +75,17 @@ def initial_gaussians(
     parts = [_thinned(points, settings, sh_degree, generator)]
     depths = inputs.depths
     if settings.continuation_cell > 0:
-        cell = _cell_pixels(inputs, settings.continuation_cell)
+        cell = max(1, round(settings.continuation_cell * inputs.stride))
         guesses = continued_depth(inputs.views, depths, points, cell)
         continued = fuse_points(inputs.views, guesses, stride=cell)
         if len(continued):
             parts.append(_at_points(continued, 1.0, settings.opacity, sh_degree))
         depths = [joined(depth, guess) for depth, guess in zip(depths, guesses, strict=True)]
     if settings.backdrop_cell > 0:
-        backdrop = backdrop_points(inputs.views, depths, _cell_pixels(inputs, settings.backdrop_cell))
+        cell = round(settings.backdrop_cell * inputs.stride)
+        backdrop = backdrop_points(inputs.views, depths, cell)
         parts.append(_at_points(backdrop, 1.0, settings.opacity, sh_degree))
     return Gaussians.concatenate(parts)
-
-
-def _cell_pixels(inputs: Inputs, cell: int) -> int:
-    """Return a cell's side in the photos' own pixels; stereo leaves gaps in proportion to the size it works at."""
-    pixels = max(view.camera.width * view.camera.height for view in inputs.views)
-    return round(cell * max(1.0, float(np.sqrt(pixels / REFERENCE_PIXELS))))
 
 
 def _thinned(

@@ -59,3 +59,8 @@ class Inputs:
         """World size of a pixel at the median depth."""
         focal = float(np.median([view.camera.fx for view in self.views]))
         return self.median_depth / focal
+
+    @property
+    def stride(self) -> float:
+        """Side of a pixel of the size at which stereo matched, in pixels of the photos; 1 without stereo."""
+        return max((depth.stride for depth in self.depths), default=1.0)

@@ -13,6 +13,7 @@ from recon.methods.virtual_views import VirtualViewSettings, virtual_views
 from recon.train import LearningRates, OptimizedGaussians, Trainer, TrainSettings, ViewSampler, training_view
 from recon.train.camera_refinement import CameraRefinement, CameraRefinementSettings
 from recon.train.memory import gaussian_limit
+from recon.train.resolution import ResolutionSchedule, ResolutionSettings
 from recon.train.rules import (
     DensityControl,
     DensitySettings,
@@ -35,6 +36,8 @@ class QualityConfig:
         )
     )
     """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them."""
+    resolution: ResolutionSettings = field(default_factory=lambda: ResolutionSettings(coarse_until=0.5))
+    """Smaller pictures first: as good, in less time."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
     """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)
@@ -97,6 +100,7 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
         cameras=CameraRefinement(photos, config.cameras, inputs.median_depth)
         if config.cameras.enabled
         else None,
+        resolution=ResolutionSchedule(config.resolution, inputs.stride),
         background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
         generator=generator,
     )

@@ -67,7 +67,7 @@ def continued_depth(
                 )
         guess[row[ruled_out], column[ruled_out]] = 0
         normal[guess == 0] = 0
-        results.append(DepthMap(guess, np.zeros_like(guess), normal, guess > 0))
+        results.append(DepthMap(guess, np.zeros_like(guess), normal, guess > 0, depth.stride))
     return results
 
 
@@ -79,6 +79,7 @@ def joined(depth: DepthMap, guess: DepthMap) -> DepthMap:
         depth.confidence,
         np.where(gap[..., None], guess.normal, depth.normal),
         depth.filled | (gap & guess.filled),
+        depth.stride,
     )
 
 

@@ -19,9 +19,12 @@ class DepthMap:
             neighbour's.
         normal: [H, W, 3] float32, unit, in camera axes, facing the camera; 0 where depth is unknown.
         filled: [H, W] bool, true where depth was taken from a neighbouring pixel instead of being matched.
+        stride: side of a pixel of the size at which the photo was matched, in pixels of the photo. Gaps and errors are
+            of so many pixels that were matched, whatever the size of the photo.
     """
 
     depth: Float[ndarray, "H W"]
     confidence: Float[ndarray, "H W"]
     normal: Float[ndarray, "H W 3"]
     filled: Bool[ndarray, "H W"]
+    stride: float = 1.0

@@ -11,6 +11,8 @@ from recon.stereo.matches import TriangulatedMatches
 
 MIN_POINTS = 30
 """Fewer triangulated points than this do not give percentiles."""
+WIDER = 1.1
+"""A range that reaches nearer or farther by this factor is worth a search of its own."""
 PERCENTILE = 0.5
 WIDENING = 0.15
 """Share of the range of inverse depth added on each side."""
@@ -23,23 +25,47 @@ PARALLEL_DISPARITY = (0.3, 0.004)
 def depth_ranges(
     cameras: Sequence[Camera], matches: TriangulatedMatches, bounds: tuple[float, float] | None = None
 ) -> list[tuple[float, float]]:
-    """Return (near, far) per camera: from matches, else from the data set's bounds, else from the cameras alone."""
+    """Return (near, far) per camera: from matches, else from the data set's bounds, else from the cameras alone.
+
+    Every camera takes the matches of all photos: a photo's own are often few, and then one more or less, which a photo
+    of another size has, would decide what is searched in it.
+    """
     ranges = []
     for index, camera in enumerate(cameras):
-        depth = camera.project(matches.seen_by(index))[1]
-        if len(depth) >= MIN_POINTS:
-            ranges.append(_range_of_points(depth))
-        elif bounds is not None:
-            ranges.append((float(bounds[0]), float(bounds[1])))
-        else:
-            ranges.append(_range_of_cameras(cameras, index))
+        depth = camera.project(matches.positions)[1]
+        depth = depth[depth > 0]
+        ranges.append(
+            _range_of_points(depth) if len(depth) >= MIN_POINTS else _widest(cameras, index, bounds)
+        )
     return ranges
+
+
+def wider_ranges(
+    cameras: Sequence[Camera],
+    ranges: Sequence[tuple[float, float]],
+    bounds: tuple[float, float] | None = None,
+) -> list[tuple[float, float]] | None:
+    """Return the (near, far) per camera that matches were not needed for; None where they reach hardly beyond `ranges`.
+
+    Matches tell where textured surfaces are; plain ones may lie before or behind these.
+    """
+    widest = [_widest(cameras, index, bounds) for index in range(len(cameras))]
+    reaches = any(
+        wide[0] * WIDER < own[0] or wide[1] > WIDER * own[1] for wide, own in zip(widest, ranges, strict=True)
+    )
+    return widest if reaches else None
+
+
+def _widest(cameras: Sequence[Camera], index: int, bounds: tuple[float, float] | None) -> tuple[float, float]:
+    if bounds is not None:
+        return float(bounds[0]), float(bounds[1])
+    return _range_of_cameras(cameras, index)
 
 
 def _range_of_points(depth: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(1.0 / depth, [PERCENTILE, 100 - PERCENTILE])
     margin = WIDENING * max(high - low, 0.02 * high)
-    return 1.0 / (high + margin), 1.0 / max(low - margin, 0.5 * low)
+    return float(1.0 / (high + margin)), float(1.0 / max(low - margin, 0.5 * low))
 
 
 def _range_of_cameras(cameras: Sequence[Camera], index: int) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from recon.scene import View
 from recon.stereo.cleaning import fill_nearest, small_components
 from recon.stereo.consistency import agreement, floats_in_front, looks_different, outside_cutout
 from recon.stereo.depth_map import DepthMap
-from recon.stereo.depth_range import depth_ranges
+from recon.stereo.depth_range import depth_ranges, wider_ranges
 from recon.stereo.matches import TriangulatedMatches, match_working_views
 from recon.stereo.matching import RawDepth, match, refine
 from recon.stereo.normals import normals_from_depth
@@ -50,7 +50,8 @@ def estimate_depth(
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
-    5. Fill small gaps where no photo looks through the filled surface.
+    5. Do the same over the widest range that is plausible, for plain surfaces that lie outside of that of the matches.
+    6. Fill small gaps where no photo looks through the filled surface.
 
     Only these views are read: held-out photos cannot take part, because nothing here knows the scene they are in.
 
@@ -81,8 +82,16 @@ def estimate_depth(
         )
     if sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2:
         working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
-    raw = _match_all(working, sources, ranges, settings, progress)
-    confirmed = [_confirm(index, working, raw, sources, settings) for index in range(len(views))]
+    wider = None if all(view.cutout is not None for view in views) else wider_ranges(cameras, ranges, bounds)
+    searched = [ranges] if wider is None else [ranges, wider]
+    found: list[list[_Checked]] = []
+    for number, of_round in enumerate(searched):
+        report = None if progress is None else _part(progress, number, len(searched))
+        raw = _match_all(working, sources, of_round, settings, report)
+        found.append([_confirm(index, working, raw, sources, settings) for index in range(len(views))])
+    confirmed = found[0]
+    if len(found) > 1:
+        confirmed = [_beyond(*triple) for triple in zip(*found, ranges, strict=True)]
     checked = [_remove_floating(index, working, confirmed) for index in range(len(views))]
     results = []
     for index, view in enumerate(views):
@@ -162,6 +171,22 @@ def _confirm(
     share = np.where(count > 1, np.float32(1), np.float32(ONE_AGREEMENT))
     confidence = np.where(depth > 0, share * raw[index].distinctness, np.float32(0))
     return _Checked(depth, confidence, count)
+
+
+def _beyond(own: _Checked, wider: _Checked, searched: tuple[float, float]) -> _Checked:
+    """Add what a wider search found beyond the range that was searched finely."""
+    near, far = searched
+    take = (own.depth == 0) & (wider.depth > 0) & ((wider.depth < near) | (wider.depth > far))
+    return _Checked(
+        np.where(take, wider.depth, own.depth),
+        np.where(take, wider.confidence, own.confidence),
+        np.where(take, wider.agreements, own.agreements),
+    )
+
+
+def _part(progress: Callable[[int, int], None], number: int, parts: int) -> Callable[[int, int], None]:
+    """Return a progress that counts the steps of one part of equally many."""
+    return lambda done, total: progress(number * total + done, parts * total)
 
 
 def _remove_floating(index: int, views: Sequence[WorkingView], confirmed: Sequence[_Checked]) -> _Checked:

@@ -45,7 +45,9 @@ def upsample(
     depth, confidence, normal, filled = (np.concatenate(column) for column in zip(*parts, strict=True))
     blocked = ~allowed
     depth[blocked], confidence[blocked], normal[blocked], filled[blocked] = 0.0, 0.0, 0.0, False
-    return DepthMap(depth, confidence, normal, filled)
+    low_height, low_width = depth_map.depth.shape
+    stride = depth_map.stride * float(np.sqrt(height * width / (low_height * low_width)))
+    return DepthMap(depth, confidence, normal, filled, stride)
 
 
 def _upsample_rows(

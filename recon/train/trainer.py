@@ -15,6 +15,7 @@ from recon.splats import Gaussians
 from recon.train.camera_refinement import CameraRefinement
 from recon.train.multisampling import Multisampling, pooled
 from recon.train.parameters import LearningRates
+from recon.train.resolution import ResolutionSchedule
 from recon.train.views import TrainingView, ViewSampler
 
 
@@ -159,6 +160,7 @@ class Trainer:
         dropout: Dropout | None = None,
         cameras: CameraRefinement | None = None,
         multisampling: Multisampling | None = None,
+        resolution: ResolutionSchedule | None = None,
         background: Tensor | None = None,
         generator: torch.Generator,
         callbacks: Sequence[Callback] = (),
@@ -173,6 +175,7 @@ class Trainer:
         self.dropout = dropout
         self.cameras = cameras
         self.multisampling = multisampling
+        self.resolution = resolution
         self.background = background
         self.generator = generator
         self.callbacks = list(callbacks)
@@ -223,6 +226,8 @@ class Trainer:
         """Do one iteration: choose a view, render, compare, differentiate, update, apply the rules."""
         progress = self.progress
         view = self.sampler.next(self.iteration, int(self.settings.virtual_until * self.settings.iterations))
+        if self.resolution is not None:
+            view = self.resolution.at(view, progress)
         rendering, screen_offsets = self.render(view)
         losses = [term(rendering, view, progress) for term in self.terms]
         loss = torch.stack([value for value in losses if value is not None]).sum()

@@ -9,6 +9,8 @@ from recon import _core
 from recon.errors import ReconError
 from recon.scene import Pixels, View
 from recon.stereo import StereoSettings, estimate_depth
+from recon.stereo.depth_range import depth_ranges
+from recon.stereo.matches import TriangulatedMatches
 from recon.synth.raycast import raycast_scene
 from tests.stereo.stereo_cases import camera_at, with_pixels
 
@@ -186,7 +188,31 @@ def test_photos_of_different_sizes(room):
 def test_progress_reaches_its_end(room):
     steps = []
     estimate_depth(room.scene.train_views[:2], progress=lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert steps == [(done, 8) for done in range(1, 9)], "two photos, two passes, two ranges of depth"
+
+
+def test_what_lies_beyond_the_matches_is_found_too(room):
+    views = room.scene.train_views[:3]
+    first, truth = views[0], room.depths[views[0].name]
+    near = np.flatnonzero(truth.reshape(-1) < np.percentile(truth, 30))[:: truth.size // 200]
+    points = first.camera.unproject(
+        first.camera.pixel_centers().reshape(-1, 2)[near], truth.reshape(-1)[near]
+    )
+    few = TriangulatedMatches(
+        points, np.zeros((len(points), 3), np.float32), np.tile([0, 1], (len(points), 1))
+    )
+    (_, far), *_ = depth_ranges([view.camera for view in views], few)
+    beyond = visible_elsewhere(room, 0) & (truth > 1.05 * far)
+    assert 30 <= len(points) < 100 and beyond.mean() > 0.1, "the matches leave out much"
+
+    steps = []
+    bounds = (0.5 * float(truth.min()), 2.0 * float(truth.max()))
+    found = estimate_depth(
+        views, bounds=bounds, matches=few, progress=lambda done, total: steps.append((done, total))
+    )[0]
+    good = (found.depth > 0) & (relative_error(found.depth, truth) < 0.02)
+    assert good[beyond].mean() > 0.7
+    assert steps == [(done, 12) for done in range(1, 13)]
 
 
 def test_one_photo_is_refused(room):

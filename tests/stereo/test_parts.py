@@ -13,7 +13,7 @@ from recon.stereo.consistency import (
     relative_projection,
 )
 from recon.stereo.depth_map import DepthMap
-from recon.stereo.depth_range import depth_ranges
+from recon.stereo.depth_range import depth_ranges, wider_ranges
 from recon.stereo.matching import lowest_weight
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.sources import select_sources
@@ -116,6 +116,9 @@ def test_plane_normals_are_exact(pair):
     )
 
 
+NO_MATCHES = TriangulatedMatches(np.zeros((0, 3)), np.zeros((0, 3), np.float32), np.zeros((0, 2), np.int64))
+
+
 def test_range_covers_the_points_and_falls_back(pair):
     rng = np.random.default_rng(0)
     points = np.stack([rng.uniform(-1, 1, 200), rng.uniform(-1, 1, 200), rng.uniform(-0.5, 0.5, 200)], axis=1)
@@ -131,6 +134,29 @@ def test_range_covers_the_points_and_falls_back(pair):
     parallel = [camera_at([x, -4, 0], [x, 0, 0]) for x in (-0.2, 0.2)]
     for near, far in depth_ranges(parallel, few):
         assert 0 < near < far
+
+
+def test_photos_share_their_points(pair):
+    """One point more or less in a photo must not change what is searched: it depends on the size of the photos."""
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (60, 3))
+    shown = np.repeat([[0, 0], [1, 1]], (29, 31), axis=0)
+    for camera, (near, far) in zip(
+        pair,
+        depth_ranges(pair, TriangulatedMatches(points, np.zeros((60, 3), np.float32), shown)),
+        strict=True,
+    ):
+        z = camera.project(points)[1]
+        assert 0.8 * z.min() < near < z.min() and z.max() < far < 1.2 * z.max()
+
+
+def test_a_wider_range_is_searched_only_where_it_reaches_beyond(pair):
+    own = [(3.0, 5.0)] * 2
+    assert wider_ranges(pair, own, bounds=(2.9, 5.2)) is None
+    assert wider_ranges(pair, own, bounds=(3.5, 4.0)) is None
+    assert wider_ranges(pair, own, bounds=(3.5, 9.0)) == [(3.5, 9.0)] * 2
+    assert wider_ranges(pair, own, bounds=(1.0, 4.0)) == [(1.0, 4.0)] * 2
+    assert wider_ranges(pair, own) is not None, "the cameras alone allow more"
+    assert wider_ranges(pair, depth_ranges(pair, NO_MATCHES), None) is None, "that was searched already"
 
 
 def test_sources_are_the_views_that_overlap():
@@ -164,3 +190,4 @@ def test_upsampling_follows_the_photo_edge():
     assert set(np.unique(high.depth[1:])) == {2.0, 4.0}
     assert (high.depth[1:, :33] == 2.0).mean() > 0.97 and (high.depth[1:, 33:] == 4.0).all()
     assert (high.depth[0] == 0).all() and (high.confidence[0] == 0).all()
+    assert high.stride == pytest.approx(4)
