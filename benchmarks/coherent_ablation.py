@@ -7,8 +7,9 @@ method, seed by seed, beside the differences that CoherentGS reports on LLFF wit
 file of results, are those of `few_view.py`; runs that are in the file are not repeated.
 
 With `--relative` depth has an unknown scale and offset in disparity, others in every photo, as the paper's monocular
-depth has: stereo depth is metric and leaves alignment nothing to do. Correspondences stay those of stereo. The rows get
-the label `-relative`.
+depth has: stereo depth is metric and leaves alignment nothing to do. A number says by how much, 0.2 where none is
+given.
+Correspondences stay those of stereo. The rows get the label `-relative0.2`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import few_view
@@ -53,10 +55,8 @@ class RelativeDepth:
 
     source: DepthPrior
     seed: int
-    spread: float = 0.2
-    """Factors lie between exp(-spread) and exp(spread)."""
-    offset: float = 0.2
-    """Largest offset, in units of the photo's median disparity."""
+    spread: float
+    """Factors lie between exp(-spread) and exp(spread), offsets between 0 and `spread` median disparities."""
 
     def __call__(self, views: Sequence[View], stereo: Sequence[DepthMap]) -> list[Float[ndarray, "H W"]]:
         random = np.random.default_rng(self.seed)
@@ -64,7 +64,7 @@ class RelativeDepth:
 
     def _disturbed(self, depth: Float[ndarray, "H W"], random: np.random.Generator) -> Float[ndarray, "H W"]:
         factor = np.exp(random.uniform(-self.spread, self.spread))
-        offset = random.uniform(0, self.offset) / np.median(depth[depth > 0])
+        offset = random.uniform(0, self.spread) / np.median(depth[depth > 0])
         known = np.where(depth > 0, depth, 1)
         return np.where(depth > 0, 1 / (factor / known + offset), 0).astype(np.float32)
 
@@ -72,20 +72,24 @@ class RelativeDepth:
 def main() -> None:
     own = few_view.parser()
     own.description = __doc__
-    own.add_argument("--relative", action="store_true", help="depth of unknown scale and offset per photo")
+    own.add_argument(
+        "--relative", type=float, nargs="?", const=0.2, help="depth of unknown scale and offset per photo"
+    )
     own.set_defaults(rungs=",".join(["coherent", *(f"coherent-{part}" for part in few_view.COHERENT_OFF)]))
     arguments = own.parse_args()
+    compose = few_view.compose_rung
     if arguments.relative:
-        arguments.label += "-relative"
-    few_view.measure(arguments, relative if arguments.relative else few_view.compose_rung)
+        arguments.label += f"-relative{arguments.relative:g}"
+        compose = partial(relative, spread=arguments.relative)
+    few_view.measure(arguments, compose)
     case = [arguments.scene, arguments.views, arguments.preset, arguments.max_size]
     print("\n" + ablation_table(_rows(arguments.out, case, arguments.label)))
 
 
-def relative(inputs, rung: str, preset: str, assignments: list[str], seed: int) -> Trainer:
+def relative(inputs, rung: str, preset: str, assignments: list[str], seed: int, spread: float) -> Trainer:
     """Return the trainer of a rung on relative depth."""
     _, config = few_view.rung_config(rung, preset, [*RELATIVE, *assignments])
-    prior = RelativeDepth(StereoDepth(), seed)
+    prior = RelativeDepth(StereoDepth(), seed, spread)
     return coherent.compose(inputs, config, seed, torch.device("cpu"), prior=prior)
 
 
