@@ -13,7 +13,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -116,9 +116,16 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    arguments = parser().parse_args(words)
+Compose = Callable[[Any, str, str, list[str], int], Trainer]
+"""Makes the trainer of a rung from inputs, rung, preset, settings laid over it, and seed."""
 
+
+def main(words: Sequence[str] | None = None) -> None:
+    measure(parser().parse_args(words), compose_rung)
+
+
+def measure(arguments: argparse.Namespace, compose: Compose) -> None:
+    """Run the rungs that are not in the file of results yet, and print what is there."""
     scene = open_capture(arguments.scene, arguments.views, arguments.max_size)
     done = _finished(arguments.out)
     settings = resolve(ReconstructOptions(photos=Path("."), output=Path("."), preset=arguments.preset))
@@ -139,7 +146,7 @@ def main(words: Sequence[str] | None = None) -> None:
             ]
             if json.dumps(key) in done:
                 continue
-            row = _run(scene, inputs, rung, arguments, seed)
+            row = _run(scene, inputs, rung, arguments, seed, compose)
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
             with open(arguments.out, "a") as file:
                 file.write(json.dumps({"key": key, "date": date.today().isoformat(), **row}) + "\n")
@@ -181,10 +188,10 @@ def compose_rung(inputs, rung: str, preset: str, assignments: list[str], seed: i
     return method_module(method).compose(inputs, config, seed, torch.device("cpu"))
 
 
-def _run(scene, inputs, rung: str, arguments, seed: int) -> dict:
+def _run(scene, inputs, rung: str, arguments, seed: int, compose: Compose) -> dict:
     method, config = rung_config(rung, arguments.preset, arguments.set)
     started = time.perf_counter()
-    trainer = compose_rung(inputs, rung, arguments.preset, arguments.set, seed)
+    trainer = compose(inputs, rung, arguments.preset, arguments.set, seed)
     composing = time.perf_counter() - started
     start = trainer.gaussians.gaussians.detach().map(torch.clone)
     started = time.perf_counter()
@@ -224,13 +231,17 @@ def _print_table(path: Path, case: list) -> None:
         row = json.loads(line)
         if row["key"][:4] == case:
             rows.setdefault(row["key"][4], []).append(row)
-    print("| rung | PSNR | SSIM | masked PSNR | seconds | Gaussians | seeds |\n|---|---|---|---|---|---|---|")
+    names = {"PSNR": "psnr", "SSIM": "ssim", "masked PSNR": "psnr_masked", "gradient error": "gradient_error"}
+    print(f"| rung | {' | '.join(names)} | seconds | Gaussians | seeds |\n|---|---|---|---|---|---|---|---|")
     for rung, runs in rows.items():
         cells = []
-        for name in ("psnr", "ssim", "psnr_masked"):
+        for name in names.values():
             values = [run[name] for run in runs if name in run]
+            digits = 4 if name == "gradient_error" else 3
             cells.append(
-                f"{np.mean(values):.3f} ± {np.std(values, ddof=len(values) > 1):.3f}" if values else "–"
+                f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=len(values) > 1):.{digits}f}"
+                if values
+                else "–"
             )
         seconds, count = (np.mean([run[name] for run in runs]) for name in ("seconds", "gaussians"))
         print(f"| {rung} | {' | '.join(cells)} | {seconds:.0f} | {count:.0f} | {len(runs)} |")

@@ -5,6 +5,7 @@
 Each case runs in a process of its own: a few iterations of `splat`'s parts (colour loss, density control with a round
 of growth, Adam, a checkpoint at the end) on three random pictures. Printed is what the process took at its peak beyond
 what it held before the training was built, and the least-squares fit of bytes per Gaussian, parameter and pixel.
+Then a few iterations of `coherent`, whose networks, flow and finer renderings take memory of their own.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -32,6 +34,15 @@ CASES = (
 )
 """Gaussians, width, height, harmonics' degree."""
 
+COHERENT_CASES = (
+    (3, 30_000, 160, 120, 4, 1),
+    (3, 150_000, 504, 378, 4, 1),
+    (3, 150_000, 504, 378, 1, 1),
+    (3, 150_000, 504, 378, 4, 4),
+    (9, 60_000, 240, 180, 4, 1),
+)
+"""Views, Gaussians, width, height, stride of the networks, finest rendering in multiples of the photos' size."""
+
 VIEWS = 3
 ITERATIONS = 4
 
@@ -43,11 +54,15 @@ def main() -> None:
     parser.add_argument(
         "--case", nargs=4, type=int, help="measure one case in this process (used internally)"
     )
+    parser.add_argument("--coherent", nargs=6, type=int, help="the same for a case of `coherent`")
     arguments = parser.parse_args()
     if arguments.case:
         print(json.dumps(measure(*arguments.case)))
         return
-    rows = [run_case(case) for case in CASES]
+    if arguments.coherent:
+        print(json.dumps(measure_coherent(*arguments.coherent)))
+        return
+    rows = [run_case("--case", case) for case in CASES]
     print(f"{date.today()}, {platform.machine()}, torch {rows[0]['torch']}, {VIEWS} views\n")
     print("| Gaussians | size | degree | measured MB | estimated MB | measured / estimated |")
     print("|---|---|---|---|---|---|")
@@ -58,10 +73,22 @@ def main() -> None:
             f"{row['estimated'] / 1e6:.0f} | {ratio:.2f} |"
         )
     print(fit(rows))
+    print(
+        "\n| views | Gaussians | size | stride | finest | measured MB | estimated MB | measured / estimated |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for case in COHERENT_CASES:
+        row = run_case("--coherent", case)
+        views, count, width, height, stride, samples = case
+        print(
+            f"| {views} | {count:,} | {width}x{height} | {stride} | {samples} | {row['measured'] / 1e6:.0f} | "
+            f"{row['estimated'] / 1e6:.0f} | {row['measured'] / row['estimated']:.2f} |",
+            flush=True,
+        )
 
 
-def run_case(case: tuple[int, int, int, int]) -> dict:
-    command = [sys.executable, __file__, "--case", *map(str, case)]
+def run_case(kind: str, case: Sequence[int]) -> dict:
+    command = [sys.executable, __file__, kind, *map(str, case)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -136,6 +163,59 @@ def measure(count: int, width: int, height: int, degree: int) -> dict:
         "pixels": width * height,
         "measured": peak - before,
         "estimated": estimated,
+        "torch": torch.__version__,
+    }
+
+
+def measure_coherent(views: int, count: int, width: int, height: int, stride: int, samples: int) -> dict:
+    """Train `coherent` on a drawn room for a few iterations and return the bytes it took at its peak."""
+    import torch
+
+    from recon.coherence import DecoderSettings
+    from recon.methods import coherent
+    from recon.methods.inputs import Inputs
+    from recon.stereo import DepthMap
+    from recon.synth.raycast import raycast_scene
+    from recon.train import TrainSettings
+    from recon.train.multisampling import Multisampling
+
+    class Finest(Multisampling):
+        def samples(self, progress: float, generator: torch.Generator) -> int:
+            return self.highest
+
+    def room(width: int, height: int) -> Inputs:
+        drawn = raycast_scene("box_room", views=views, size=(width, height), supersampling=1)
+        depths = [drawn.depths[view.name] for view in drawn.scene.train_views]
+        assert drawn.scene.bounds is not None
+        nothing = np.zeros((height, width, 3), np.float32)
+        stereo = [DepthMap(depth, np.ones_like(depth), nothing, depth == 0) for depth in depths]
+        return Inputs(drawn.scene.train_views, stereo, None, *drawn.scene.bounds)
+
+    def train(inputs: Inputs, count: int) -> tuple[int, coherent.CoherentConfig]:
+        config = coherent.CoherentConfig(
+            count=count,
+            geometry=DecoderSettings(stride=stride),
+            opacity=DecoderSettings(stride=stride),
+            train=TrainSettings(iterations=ITERATIONS, sh_degree=0),
+            multisampling=Finest(highest=samples),
+        )
+        trainer = coherent.compose(inputs, config, 0, torch.device("cpu"))
+        trainer.run()
+        return len(trainer.gaussians), config
+
+    from recon.train.memory import training_bytes
+
+    train(room(64, 48), 3000)  # loads what is loaded once
+    inputs = room(width, height)
+    [view.image for view in inputs.views]
+    before = _resident()
+    final, config = train(inputs, count)
+    pixels = [width * height] * views
+    return {
+        "gaussians": final,
+        "pixels": width * height,
+        "measured": _most_resident() - before,
+        "estimated": training_bytes(final, 1, pixels) + config.extra_bytes(pixels),
         "torch": torch.__version__,
     }
 

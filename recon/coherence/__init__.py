@@ -5,7 +5,7 @@ Source: CoherentGS: Sparse Novel View Synthesis with Coherent 3D Gaussians (Pali
 
 from recon.coherence.alignment import AlignmentSettings, align
 from recon.coherence.decoder import DecoderSettings, ImplicitDecoder
-from recon.coherence.flow_loss import FlowTerm, PointFlows, flow_loss
+from recon.coherence.flow_loss import FlowLoss, FlowTerm, PointFlows
 from recon.coherence.gaussians import RayGaussians, footprint
 from recon.coherence.grid import PixelGrid, cell_size, pixel_grids
 from recon.coherence.layers import depth_layers
@@ -13,6 +13,7 @@ from recon.coherence.layers import depth_layers
 __all__ = [
     "AlignmentSettings",
     "DecoderSettings",
+    "FlowLoss",
     "FlowTerm",
     "ImplicitDecoder",
     "PixelGrid",
@@ -21,7 +22,6 @@ __all__ = [
     "align",
     "cell_size",
     "depth_layers",
-    "flow_loss",
     "footprint",
     "pixel_grids",
 ]

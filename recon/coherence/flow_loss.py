@@ -52,43 +52,70 @@ class PointFlows:
     def __len__(self) -> int:
         return sum(len(matches.cells) for matches in self.pairs.values())
 
-    def to(self, dtype: torch.dtype) -> PointFlows:
-        """Return the flows with weights of another precision."""
-        other = PointFlows({}, [], [])
-        other.pairs = {
-            pair: Matches(matches.cells, matches.corners, matches.weights.to(dtype))
-            for pair, matches in self.pairs.items()
-        }
-        return other
 
+class FlowLoss:
+    """Mean L1 distance between a photo's points and those that the other photos have at its matches.
 
-def flow_loss(
-    points: Sequence[Float[Tensor, "h w 3"]], flows: PointFlows, reference: int, unit: float
-) -> Tensor | None:
-    """Return the mean L1 distance between a photo's points and those that the other photos have at its matches.
-
-    Args:
-        points: world point of every cell, one map per photo.
-        reference: the photo whose matches count.
-        unit: length that distances are measured in.
+    A point is centre + ray z, and an interpolated one the same with interpolated rays, so what lies between two matched
+    points is linear in the depths of the five cells it depends on. The factors are kept, matches last: a step gathers
+    depths instead of points.
 
     Source: CoherentGS (flow loss).
     """
-    own = points[reference].flatten(0, 1)
-    sums, count = [], 0
-    for (i, j), matches in flows.pairs.items():
-        if i != reference:
-            continue
-        there = points[j].flatten(0, 1)
-        found = sum(
-            there.index_select(0, matches.corners[:, corner]) * matches.weights[:, corner, None]
-            for corner in range(4)
+
+    def __init__(
+        self, grids: Sequence[PixelGrid], flows: PointFlows, unit: float, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Compare depths on `grids`.
+
+        Args:
+            unit: length that distances are measured in.
+        """
+        self.unit = unit
+        self._gaps = {
+            (i, j): _Gap.of(grids[i], grids[j], matches, dtype) for (i, j), matches in flows.pairs.items()
+        }
+
+    def __call__(self, depths: Sequence[Float[Tensor, "h w"]], reference: int) -> Tensor | None:
+        """Return the loss of the photo `reference`, None where it has no match.
+
+        Args:
+            depths: of every cell, one map per photo.
+        """
+        apart = [gap.between(depths[i], depths[j]) for (i, j), gap in self._gaps.items() if i == reference]
+        if not apart:
+            return None
+        return torch.stack([part.abs().sum() for part in apart]).sum() / (
+            self.unit * sum(part.numel() for part in apart)
         )
-        sums.append((own.index_select(0, matches.cells) - found).abs().sum())
-        count += len(matches.cells)
-    if not count:
-        return None
-    return torch.stack(sums).sum() / (3 * count * unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Gap:
+    """What lies between the matched points of two photos, scene units."""
+
+    cells: Int[Tensor, " M"]
+    corners: Int[Tensor, "4 M"]
+    centers: Float[Tensor, "3 1"]
+    rays: Float[Tensor, "3 M"]
+    weighted_rays: Float[Tensor, "3 4 M"]
+
+    @classmethod
+    def of(cls, grid: PixelGrid, other: PixelGrid, matches: Matches, dtype: torch.dtype) -> _Gap:
+        corners = matches.corners.T.contiguous()
+        there = other.rays.to(dtype).flatten(0, 1)[corners] * matches.weights.T[..., None]
+        return cls(
+            matches.cells,
+            corners,
+            (grid.center - other.center).to(dtype)[:, None],
+            grid.rays.to(dtype).flatten(0, 1)[matches.cells].T.contiguous(),
+            there.permute(2, 0, 1).contiguous(),
+        )
+
+    def between(self, depth: Float[Tensor, "h w"], other: Float[Tensor, "h w"]) -> Float[Tensor, "3 M"]:
+        own = depth.flatten().index_select(0, self.cells)
+        there = other.flatten().index_select(0, self.corners.flatten()).view(self.corners.shape)
+        return self.centers + self.rays * own - (self.weighted_rays * there).sum(1)
 
 
 class FlowTerm:
@@ -99,22 +126,19 @@ class FlowTerm:
     def __init__(
         self, gaussians: RayGaussians, flows: PointFlows, names: Sequence[str], weight: float, unit: float
     ) -> None:
-        """Compare the points of `gaussians`.
+        """Compare the depths of `gaussians`.
 
         Args:
             names: of the photos, in the order of the grids.
             weight, unit: factor on the loss, and length that it is measured in.
         """
-        self._gaussians, self._flows = gaussians, flows
+        self._gaussians = gaussians
+        self._loss = FlowLoss(gaussians.grids, flows, unit)
         self._index = {name: index for index, name in enumerate(names)}
-        self.weight, self.unit = weight, unit
+        self.weight = weight
 
     def __call__(self, rendering: ops.Rasterization, view: TrainingView, progress: float) -> Tensor | None:
-        points = [
-            grid.points(depth)
-            for grid, depth in zip(self._gaussians.grids, self._gaussians.depths(), strict=True)
-        ]
-        loss = flow_loss(points, self._flows, self._index[view.name], self.unit)
+        loss = self._loss(self._gaussians.depths(), self._index[view.name])
         return None if loss is None else self.weight * loss
 
 

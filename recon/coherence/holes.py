@@ -14,7 +14,6 @@ from recon.coherence.gaussians import footprint
 from recon.priors.repair import RepairPrior
 from recon.scene import Camera
 from recon.splats import Gaussians
-from recon.splats.coverage import COVERED
 from recon.splats.gaussians import SH_C0
 from recon.splats.render import render
 
@@ -22,6 +21,9 @@ BEHIND = 1.03
 """Filled Gaussians lie this much behind the surface they continue, so that they hide nothing that a photo shows."""
 RIM = 4
 """A hole opens onto what lies behind something: it continues the farthest depth within so many pixels of its rim."""
+FULL = 0.9
+"""What shows through less accumulated opacity than this is background, and gets something behind it: seams and rims of
+surfaces as well as holes. Filled Gaussians lie behind, so what is there stays in front."""
 OPACITY = 0.9
 MINIMUM_PIXELS = 4
 """Smaller holes are left alone: they are gaps between neighbours, not unseen places."""
@@ -42,9 +44,9 @@ def widened(camera: Camera, margin: float) -> Camera:
 def fill_holes(gaussians: Gaussians, cameras: Sequence[Camera], repair: RepairPrior) -> tuple[Gaussians, int]:
     """Add Gaussians where the cameras see holes.
 
-    Camera by camera: render, find the holes by accumulated opacity, let the prior repair the picture, and put one
-    Gaussian of the repaired colour on the ray of every pixel of a hole. What is filled for one camera is there for the
-    next.
+    Camera by camera: render, find the holes and thin places by accumulated opacity, let the prior repair the picture,
+    and put one Gaussian of the repaired colour on the ray of every pixel of a hole. What is filled for one camera is
+    there for the next.
 
     Args:
         cameras: novel views, such as between the photos.
@@ -58,7 +60,7 @@ def fill_holes(gaussians: Gaussians, cameras: Sequence[Camera], repair: RepairPr
     for camera in cameras:
         picture = render(gaussians, camera, outputs=("color", "depth"))
         assert picture.depth is not None
-        hole = (picture.alpha < COVERED).cpu().numpy()
+        hole = (picture.alpha < FULL).cpu().numpy()
         if not hole.any() or hole.all():
             continue
         depth, hole = _depth_behind(picture.depth.cpu().numpy(), hole)

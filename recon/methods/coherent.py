@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from recon.coherence.gaussians import RaySettings
 from recon.coherence.grid import PixelGrid, cell_size, pixel_grids
 from recon.coherence.holes import fill_holes, widened
 from recon.coherence.layers import depth_layers
+from recon.coherence.memory import decoder_bytes, flow_bytes, multisampling_bytes
 from recon.errors import ReconError
 from recon.losses import LayeredSmoothness, MultiScaleTerm
 from recon.methods.inputs import Inputs
@@ -30,6 +32,10 @@ GEOMETRY_CHANNELS = {1: 10, 2: 10, 3: 15}
 OPACITY_CHANNELS = {1: 6, 2: 6, 3: 10}
 MOST_CHANNELS = 18, 12
 """Base channels of the two decoders by the number of photos, and for four and more (CoherentGS, released code)."""
+
+BEYOND = 1.5
+"""Holes are looked for from cameras that spread this much further than the photos' own: novel views leave their
+hull."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class CoherentConfig:
     multisampling: Multisampling = field(default_factory=Multisampling)
     """Rendering finer than the photos late in the training."""
     novel_views: int = 8
-    """Cameras between the photos in which holes are looked for, beside the photos' own widened ones."""
+    """Cameras between and beyond the photos in which holes are looked for, beside the photos' own widened ones."""
     margin: float = 0.15
     """Share of its size by which a photo's picture is widened to look for holes beyond its frame."""
 
@@ -92,8 +98,33 @@ class CoherentConfig:
         """How many Gaussians a run ends with at most, for estimates of its memory; a third is for what fills holes."""
         return self.count + self.count // 3
 
+    def extra_bytes(self, pixels: Sequence[int]) -> int:
+        """Estimate what a training takes beside Gaussians and renderings at the photos' size.
 
-def compose(inputs: Inputs, config: CoherentConfig, seed: int, device: torch.device) -> Trainer:
+        Args:
+            pixels: of every input picture.
+        """
+        cells = min(self.count, sum(pixels))
+        decoders = (self.geometry, GEOMETRY_CHANNELS, 0), (self.opacity, OPACITY_CHANNELS, 1)
+        return (
+            sum(
+                decoder_bytes(cells, _channels(settings, table, most, len(pixels)), settings.stride)
+                for settings, table, most in decoders
+                if settings.enabled
+            )
+            + flow_bytes(cells, len(pixels))
+            + multisampling_bytes(max(pixels), self.multisampling.highest)
+        )
+
+
+def compose(
+    inputs: Inputs,
+    config: CoherentConfig,
+    seed: int,
+    device: torch.device,
+    *,
+    prior: DepthPrior | None = None,
+) -> Trainer:
     """Put CoherentGS together.
 
     1. Depth per pixel, correspondences between photos, and depth layers.
@@ -101,9 +132,12 @@ def compose(inputs: Inputs, config: CoherentConfig, seed: int, device: torch.dev
     3. Phase B: one Gaussian per pixel on its ray; two decoders move depth and opacity, layer by layer; colour at
        several sizes, structure, smooth disparity within layers, 3-D flow; radii follow the depths until scale and
        rotation are free; late, photos are rendered finer and averaged.
+
+    Args:
+        prior: depth prior in place of the one that the config names.
     """
     generator = torch.Generator().manual_seed(seed)
-    depths = depth_prior(config.priors)(inputs.views, inputs.depths)
+    depths = (prior or depth_prior(config.priors))(inputs.views, inputs.depths)
     sizes = [depth.shape for depth in depths]
     grids = pixel_grids(inputs.views, depths, cell_size(inputs.views, config.count), config.layers, device)
     flows = PointFlows(flow_prior(config.priors)(inputs.views, inputs.depths), grids, sizes)
@@ -155,7 +189,7 @@ def finish(gaussians: Gaussians, inputs: Inputs, config: CoherentConfig) -> Gaus
         view.camera.resized(*(max(2, round(side / cell)) for side in (view.camera.width, view.camera.height)))
         for view in inputs.views
     ]
-    between = virtual_cameras(photos, config.novel_views, beyond=1.0, random=np.random.default_rng(0))
+    between = virtual_cameras(photos, config.novel_views, beyond=BEYOND, random=np.random.default_rng(0))
     novel = [widened(camera, config.margin) for camera in (*photos, *between)]
     return fill_holes(gaussians, novel, ClassicalInpainting())[0]
 
@@ -184,12 +218,16 @@ def _geometry(
     if not config.geometry.enabled:
         rates, reach = config.train.rates, config.rays.depth_range * inputs.near
         return FreeField(grids, rates.means_pixels * inputs.pixel_size / reach, rates.means_final)
-    channels = config.geometry.channels or GEOMETRY_CHANNELS.get(len(grids), MOST_CHANNELS[0])
+    channels = _channels(config.geometry, GEOMETRY_CHANNELS, 0, len(grids))
     return DecodedField(grids, config.geometry, channels, config.layers, generator)
 
 
 def _opacity(grids: list[PixelGrid], config: CoherentConfig, generator: torch.Generator) -> Field:
     if not config.opacity.enabled:
         return FreeField(grids, config.train.rates.opacity_logits / config.rays.opacity_range)
-    channels = config.opacity.channels or OPACITY_CHANNELS.get(len(grids), MOST_CHANNELS[1])
+    channels = _channels(config.opacity, OPACITY_CHANNELS, 1, len(grids))
     return DecodedField(grids, config.opacity, channels, config.layers, generator)
+
+
+def _channels(settings: DecoderSettings, table: Mapping[int, int], most: int, views: int) -> int:
+    return settings.channels or table.get(views, MOST_CHANNELS[most])

@@ -121,6 +121,11 @@ def test_memory_follows_pictures_and_gaussians(room):
     assert needed(preset="full") > needed(preset="standard") > needed(settings=("initial.count=10",))
     few, many = (needed(settings=(f"density.max_gaussians={count}",)) for count in (1000, 2_001_000))
     assert 2_000_000 * 500 < many - few < 2_000_000 * 5000
+    coarse, fine, finer = (
+        needed(method="coherent", settings=(f"geometry.stride={stride}", f"multisampling.highest={highest}"))
+        for stride, highest in ((4, 1), (1, 1), (1, 4))
+    )
+    assert coarse < fine < finer, "networks at full size, and renderings finer than the photos, take more"
     nowhere = RunTask("custom", "rooms", "none", 5, ReconstructOptions(room / "nothing", room))
     assert run_memory(nowhere) > 0
 

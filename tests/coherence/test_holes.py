@@ -69,3 +69,15 @@ def test_a_scene_without_holes_stays_as_it_is(room):
     )
     assert coverage_mask(gaussians, inner).all(), "the test needs a view without holes"
     assert fill_holes(gaussians, [inner], ClassicalInpainting()) == (gaussians, 0)
+
+
+def test_something_is_put_behind_what_background_shows_through(room):
+    gaussians, camera, _ = scene_with_a_hole(room)
+    pixels, _ = camera.project(gaussians.means.numpy())
+    thin = torch.as_tensor(pixels[:, 0] < camera.width / 2)
+    gaussians.opacity_logits[thin] = -0.5
+    before = render(gaussians, camera).alpha[:, : camera.width // 2 - 2]
+    assert 0.5 < before.mean() < 0.9, "the test needs a thin place that counts as covered"
+    filled, added = fill_holes(gaussians, [camera], ClassicalInpainting())
+    after = render(filled, camera).alpha[:, : camera.width // 2 - 2]
+    assert added > 0 and after.mean() > 0.95

@@ -53,12 +53,20 @@ def test_some_memory_is_available():
     assert available_memory() > 1 << 20
 
 
+SLOW_CASES = [
+    ("--case", (200_000, 400, 300, 1)),
+    ("--case", (20_000, 1600, 1200, 1)),
+    ("--coherent", (3, 60_000, 320, 240, 1, 1)),
+    ("--coherent", (3, 60_000, 320, 240, 4, 4)),
+]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads /proc")
-@pytest.mark.parametrize("case", [(200_000, 400, 300, 1), (20_000, 1600, 1200, 1)])
-def test_the_estimate_is_near_what_a_training_takes(case):
+@pytest.mark.parametrize(("kind", "case"), SLOW_CASES)
+def test_the_estimate_is_near_what_a_training_takes(kind, case):
     result = subprocess.run(
-        [sys.executable, str(BENCHMARK), "--case", *map(str, case)],
+        [sys.executable, str(BENCHMARK), kind, *map(str, case)],
         capture_output=True,
         text=True,
         check=True,

@@ -49,8 +49,10 @@ def run_memory(task: RunTask) -> int:
     config = settings.method_config
     gaussians = config.expected_gaussians
     pictures = _input_pixels(settings)
+    extra = getattr(config, "extra_bytes", None)  # of methods that hold more than Gaussians and renderings
     return (
         PROCESS_BYTES
+        + (extra(pictures) if extra else 0)
         + training_bytes(gaussians, (config.train.sh_degree + 1) ** 2, pictures)
         + 4 * (MEASURING_FLOATS * max(pictures) + STEREO_FLOATS * sum(pictures))
     )
