@@ -59,6 +59,9 @@ out, and lie between two inputs. `near`: successive photos around the one neares
 spaced over the whole capture, whose 3 or 5 inputs are too few to overlap everywhere."""
 
 PARTS = {
+    "continuation": ["initial.continuation_cell=3"],
+    "opacity": ["initial.opacity=0.15"],
+    "steps": ["train.rates.means_pixels=0.1"],
     "backdrop": ["initial.backdrop_cell=12"],
     "dropout": ["dropout.start_rate=0.05", "dropout.end_rate=0.3"],
     "decay": ["opacity_left=0.3"],
@@ -69,6 +72,9 @@ PARTS = {
 }
 """What `quality` is made of, switched on."""
 OFF = {
+    "continuation": ["initial.continuation_cell=0"],
+    "opacity": ["initial.opacity=0.6"],
+    "steps": ["train.rates.means_pixels=0.02"],
     "backdrop": ["initial.backdrop_cell=0"],
     "dropout": ["dropout.start_rate=0.0", "dropout.end_rate=0.0"],
     "decay": ["opacity_left=1.0"],
