@@ -25,15 +25,15 @@ PARALLEL_DISPARITY = (0.3, 0.004)
 def depth_ranges(
     cameras: Sequence[Camera], matches: TriangulatedMatches, bounds: tuple[float, float] | None = None
 ) -> list[tuple[float, float]]:
-    """Return (near, far) per camera: from matches, else from the data set's bounds, else from the cameras alone.
-
-    Every camera takes the matches of all photos: a photo's own are often few, and then one more or less, which a photo
-    of another size has, would decide what is searched in it.
+    """Return (near, far) per camera: from its matches, else from those of all photos, else from the data set's bounds,
+    else from the cameras alone.
     """
     ranges = []
     for index, camera in enumerate(cameras):
-        depth = camera.project(matches.positions)[1]
-        depth = depth[depth > 0]
+        depth = camera.project(matches.seen_by(index))[1]
+        if len(depth) < MIN_POINTS:
+            depth = camera.project(matches.positions)[1]
+            depth = depth[depth > 0]
         ranges.append(
             _range_of_points(depth) if len(depth) >= MIN_POINTS else _widest(cameras, index, bounds)
         )

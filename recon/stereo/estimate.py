@@ -50,7 +50,8 @@ def estimate_depth(
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
-    5. Do the same over the widest range that is plausible, for plain surfaces that lie outside of that of the matches.
+    5. At wide baselines, do the same over the widest range that is plausible, for surfaces outside of that of the few
+       matches.
     6. Fill small gaps where no photo looks through the filled surface.
 
     Only these views are read: held-out photos cannot take part, because nothing here knows the scene they are in.
@@ -80,9 +81,11 @@ def estimate_depth(
             "stereo found no two photos that show the same part of the scene with parallax between them: their "
             "cameras stand at one place or look at different things; check the poses, or add photos that overlap"
         )
+    wider = None
     if sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2:
+        if any(view.cutout is None for view in views):
+            wider = wider_ranges(cameras, ranges, bounds)
         working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
-    wider = None if all(view.cutout is not None for view in views) else wider_ranges(cameras, ranges, bounds)
     searched = [ranges] if wider is None else [ranges, wider]
     found: list[list[_Checked]] = []
     for number, of_round in enumerate(searched):
