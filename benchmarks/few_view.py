@@ -65,7 +65,7 @@ PARTS = {
     "backdrop": ["initial.backdrop_cell=12"],
     "dropout": ["dropout.start_rate=0.05", "dropout.end_rate=0.3"],
     "decay": ["opacity_left=0.3"],
-    "sizes": ["train.rates.log_scales=0.04", "train.rates.log_scales_final=0.05"],
+    "sizes": ["train.rates.log_scales=0.04", "train.rates.log_scales_final=0.5"],
     "virtual": ["virtual.count=18"],
     "depth": ["depth.weight=0.1"],
     "growth": ["density.stop=0.5"],

@@ -32,7 +32,7 @@ class QualityConfig:
     train: TrainSettings = field(
         default_factory=lambda: TrainSettings(
             sh_degree=1,
-            rates=LearningRates(means_pixels=0.1, log_scales=4e-2, log_scales_final=0.05),
+            rates=LearningRates(means_pixels=0.1, log_scales=4e-2, log_scales_final=0.5),
         )
     )
     """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them."""
