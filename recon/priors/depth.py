@@ -13,7 +13,7 @@ from numpy import ndarray
 from recon.errors import ReconError
 from recon.scene import View
 from recon.stereo import DepthMap
-from recon.stereo.consistency import COLOR_WINDOW, OTHER_COLOR, reproject
+from recon.stereo.contradiction import testimony
 from recon.stereo.propagation import propagate
 from recon.stereo.working_view import matchable
 
@@ -66,10 +66,8 @@ class StereoDepth:
 
 STEPS_BACK = (1.0, 1.1, 1.21, 1.33, 1.46, 1.61, 1.95, 2.36)
 """A guess that another photo contradicts is tried at these multiples of its depth."""
-LOOKED_THROUGH = 0.97
-"""A guess nearer than this share of another photo's depth there stands in free space."""
-HIDDEN = 1.03
-"""A guess farther than this share of another photo's depth there is out of its sight, and may have any colour."""
+COLOR_WINDOW = 5
+"""Pixels; colours are compared after averaging over this window, so that a small displacement does not matter."""
 
 
 def _moved_back(
@@ -80,7 +78,8 @@ def _moved_back(
 ) -> Float[ndarray, "H W"]:
     """Move guesses back to where no photo looks through them and none shows another colour there.
 
-    A guess that fits nowhere goes to the first place that is not in another photo's free space, or stays.
+    A guess that fits nowhere goes to the first place that is neither in another photo's free space nor beside the
+    object that it shows alone, or stays.
     """
     import cv2
 
@@ -90,39 +89,20 @@ def _moved_back(
     own = blurred(view.image)
     there = [(other, surface, blurred(other.image)) for other, surface in others]
     result, allowed = depth.copy(), np.zeros(depth.shape, bool)
-    open_ = guessed.copy()
+    row, column = np.nonzero(guessed)
     for factor in STEPS_BACK:
-        trial = np.where(open_, depth * np.float32(factor), np.float32(0))
-        free, different = np.zeros(depth.shape, bool), np.zeros(depth.shape, bool)
+        trial = depth[row, column] * np.float32(factor)
+        positions = view.camera.unproject(np.stack([column + 0.5, row + 0.5], axis=-1), trial)
+        impossible, different = np.zeros(len(row), bool), np.zeros(len(row), bool)
         for other, surface, image in there:
-            in_free_space, other_color = _contradictions(view, trial, own, other, surface, image)
-            free |= in_free_space
-            different |= other_color
-        possible = open_ & ~free
-        first = possible & ~allowed
-        result[first], allowed[first] = trial[first], True
-        fits = possible & ~different
-        result[fits] = trial[fits]
-        open_ &= ~fits
-        if not open_.any():
+            said = testimony(other, surface, image, positions, own[row, column])
+            impossible |= said.looks_through | said.beside
+            different |= said.other_color
+        fits = ~impossible & ~different
+        settle = ~impossible & (fits | ~allowed[row, column])
+        result[row[settle], column[settle]] = trial[settle]
+        allowed[row[settle], column[settle]] = True
+        row, column = row[~fits], column[~fits]
+        if len(row) == 0:
             break
     return result
-
-
-def _contradictions(
-    view: View,
-    depth: Float[ndarray, "H W"],
-    own: Float[ndarray, "H W 3"],
-    other: View,
-    surface: Float[ndarray, "h w"],
-    image: Float[ndarray, "h w 3"],
-) -> tuple[Bool[ndarray, "H W"], Bool[ndarray, "H W"]]:
-    """Return the pixels whose point another photo looks through, and those that it shows in another colour."""
-    seen = reproject(view.camera, depth, other.camera)
-    there = surface[seen.row, seen.column]
-    free, different = np.zeros(depth.size, bool), np.zeros(depth.size, bool)
-    free[seen.known[seen.depth < LOOKED_THROUGH * there]] = True
-    visible = (there == 0) | (seen.depth < HIDDEN * there)
-    difference = np.abs(own.reshape(-1, 3)[seen.known] - image[seen.row, seen.column]).mean(axis=-1)
-    different[seen.known[visible & (difference > OTHER_COLOR)]] = True
-    return free.reshape(depth.shape), different.reshape(depth.shape)

@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.ndimage import distance_transform_edt
 
 from recon.scene import View
-from recon.stereo.contradiction import contradicted
+from recon.stereo.contradiction import testimony
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.points import PointCloud
 from recon.stereo.working_view import matchable
@@ -69,7 +69,8 @@ def _cells_of_view(
         positions = view.camera.unproject(pixels[free], trial)
         fits = np.ones(len(free), bool)
         for other in others:
-            fits &= ~contradicted(views[other], depths[other].depth, blurred[other], positions, color[free])
+            said = testimony(views[other], depths[other].depth, blurred[other], positions, color[free])
+            fits &= ~said.contradicts
         placed[free[fits]] = trial[fits]
     keep = placed > 0
     positions = view.camera.unproject(pixels[keep], placed[keep])

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from recon.scene import View
-from recon.stereo.contradiction import contradicted
+from recon.stereo.contradiction import testimony
 from recon.stereo.depth_map import DepthMap
 from recon.stereo.planes import TOLERANCE, Plane, find_planes
 from recon.stereo.points import PointCloud
@@ -62,9 +62,10 @@ def continued_depth(
         ruled_out = np.zeros(len(row), bool)
         for other in range(len(views)):
             if other != index:
-                ruled_out |= contradicted(
+                said = testimony(
                     views[other], depths[other].depth, blurred[other], positions, blurred[index][row, column]
                 )
+                ruled_out |= said.contradicts
         guess[row[ruled_out], column[ruled_out]] = 0
         normal[guess == 0] = 0
         results.append(DepthMap(guess, np.zeros_like(guess), normal, guess > 0, depth.stride))
