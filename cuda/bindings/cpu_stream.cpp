@@ -56,7 +56,13 @@ int64_t unpack(Bytes bytes, int width, Array<int32_t, 1> numbers) {
   return RECON_DISPATCH(unpack_integers, bytes.data(), static_cast<int64_t>(numbers.shape(0)), width, numbers.data());
 }
 
-bool add(Array<float, 2> values, int64_t column, Array<const int32_t, 1> rows, Array<const int32_t, 2> codes,
+int64_t unpack_in_place(Array<uint8_t, 1> bytes) {
+  nb::gil_scoped_release release;
+  return RECON_DISPATCH(unpack_bytes, bytes.data(), static_cast<int64_t>(bytes.shape(0)));
+}
+
+template <typename Code>
+bool add(Array<float, 2> values, int64_t column, Array<const int32_t, 1> rows, Array<const Code, 2> codes,
          int64_t largest_code, Array<const int16_t, 2> decoder, int shift, float step, float limit) {
   const int64_t outputs = static_cast<int64_t>(decoder.shape(0)), latents = static_cast<int64_t>(decoder.shape(1));
   const int64_t stride = static_cast<int64_t>(values.shape(1));
@@ -67,8 +73,13 @@ bool add(Array<float, 2> values, int64_t column, Array<const int32_t, 1> rows, A
     if (rows(i) < 0 || static_cast<size_t>(rows(i)) >= values.shape(0)) throw std::invalid_argument("add_latents: no such row");
   nb::gil_scoped_release release;
   const StreamDecoder map = {decoder.data(), outputs, latents, shift};
+  StreamCodes numbers = {nullptr, nullptr, largest_code};
+  if constexpr (sizeof(Code) == 1)
+    numbers.narrow = codes.data();
+  else
+    numbers.wide = codes.data();
   return RECON_DISPATCH(add_latents, StreamValues{values.data(), stride, column, step, limit}, rows.data(),
-                        static_cast<int64_t>(rows.shape(0)), codes.data(), largest_code, map);
+                        static_cast<int64_t>(rows.shape(0)), numbers, map);
 }
 
 std::pair<uint32_t, uint32_t> checksum(Words words, int64_t column) {
@@ -87,8 +98,13 @@ void bind_stream(nb::module_& m) {
         "Fill the end of `words` and the states; returns the number of words.");
   m.def("unpack_integers", &unpack, "bytes"_a, "width"_a, "numbers"_a,
         "Undo the zigzag of little-endian numbers; returns the greatest magnitude.");
-  m.def("add_latents", &add, "values"_a, "column"_a, "rows"_a, "codes"_a, "largest_code"_a, "decoder"_a, "shift"_a,
-        "step"_a, "limit"_a, "Add decoded latents to rows; false where a number leaves the range.");
+  m.def("unpack_bytes", &unpack_in_place, "bytes"_a, "Likewise, in place, for numbers of one byte.");
+  const auto define_add = [&](auto function) {
+    m.def("add_latents", function, "values"_a, "column"_a, "rows"_a, "codes"_a, "largest_code"_a, "decoder"_a,
+          "shift"_a, "step"_a, "limit"_a, "Add decoded latents to rows; false where a number leaves the range.");
+  };
+  define_add(&add<int8_t>);
+  define_add(&add<int32_t>);
   m.def("stream_checksum", &checksum, "words"_a, "column"_a, "An attribute's share in the checksum of a state.");
 }
 

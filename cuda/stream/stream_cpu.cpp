@@ -15,7 +15,7 @@ namespace {
 constexpr uint32_t kSlotMask = (1u << kRansBits) - 1;
 constexpr int64_t kLanes = 16;         // rows decoded side by side, one per SIMD lane
 constexpr int64_t kGrain = 64 * kLanes;  // rows per chunk of work
-constexpr int64_t kMaxOutputs = 45;
+constexpr int64_t kFewOutputs = 8;
 
 inline uint32_t load_word(const uint8_t* at) {
   uint16_t word;
@@ -29,39 +29,72 @@ inline uint8_t step_back(uint32_t& state, const uint32_t* slots) {
   return static_cast<uint8_t>(slot);
 }
 
-// Accumulates in `Sum`, which must hold every sum of products.
-template <typename Sum>
-bool add_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const int32_t* codes,
-              const StreamDecoder& decoder) {
+// Adds residuals to a row; false where a number leaves its range.
+inline bool add_to(float* at, const float* residual, int64_t count, float limit) {
+  bool fits = true;
+  for (int64_t m = 0; m < count; ++m) {
+    const float value = at[m] + residual[m];
+    fits &= std::fabs(value) < limit;
+    at[m] = value;
+  }
+  return fits;
+}
+
+// Many outputs: one row after the other, outputs side by side. Sums are accumulated in `Sum`, which must hold them.
+template <typename Sum, typename Code>
+bool add_wide_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const Code* codes,
+                   const StreamDecoder& decoder) {
+  constexpr int64_t kPadded = 48;
+  const int64_t latents = decoder.latents, padded = (decoder.outputs + 15) / 16 * 16;
+  const Sum half = decoder.shift > 0 ? Sum{1} << (decoder.shift - 1) : Sum{0};
+  std::vector<Sum> entries(static_cast<size_t>(latents * padded));
+  for (int64_t m = 0; m < decoder.outputs; ++m)
+    for (int64_t l = 0; l < latents; ++l) entries[l * padded + m] = decoder.entries[m * latents + l];
+  bool fits = true;
+  for (int64_t i = begin; i < end; ++i) {
+    Sum sums[kPadded];
+    float residual[kPadded];
+    for (int64_t m = 0; m < padded; ++m) sums[m] = half;
+    for (int64_t l = 0; l < latents; ++l) {
+      const Sum code = codes[i * latents + l];
+      const Sum* entry = entries.data() + l * padded;
+      for (int64_t m = 0; m < padded; ++m) sums[m] += entry[m] * code;
+    }
+    // Beyond 2^24 the conversion rounds, and the range check then refuses the row.
+    for (int64_t m = 0; m < padded; ++m) residual[m] = static_cast<float>(sums[m] >> decoder.shift) * values.step;
+    fits &= add_to(values.values + rows[i] * values.stride + values.column, residual, decoder.outputs, values.limit);
+  }
+  return fits;
+}
+
+// Few outputs: kLanes rows side by side.
+template <typename Sum, typename Code>
+bool add_narrow_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const Code* codes,
+                     const StreamDecoder& decoder) {
   const int64_t latents = decoder.latents;
   const Sum half = decoder.shift > 0 ? Sum{1} << (decoder.shift - 1) : Sum{0};
-  std::vector<int32_t> block(static_cast<size_t>(latents * kLanes));
-  float changed[kLanes][kMaxOutputs];
+  std::vector<Sum> block(static_cast<size_t>(latents * kLanes));
+  float residual[kLanes][kFewOutputs];
   bool fits = true;
   for (int64_t first = begin; first < end; first += kLanes) {
     const int64_t lanes = std::min(kLanes, end - first);
-    for (int64_t lane = 0; lane < kLanes; ++lane)
-      for (int64_t l = 0; l < latents; ++l)
-        block[l * kLanes + lane] = lane < lanes ? codes[(first + lane) * latents + l] : 0;
+    for (int64_t lane = 0; lane < lanes; ++lane) {
+      __builtin_prefetch(values.values + rows[first + lane] * values.stride + values.column, 1);
+      for (int64_t l = 0; l < latents; ++l) block[l * kLanes + lane] = codes[(first + lane) * latents + l];
+    }
     for (int64_t m = 0; m < decoder.outputs; ++m) {
       Sum sums[kLanes] = {};
       for (int64_t l = 0; l < latents; ++l) {
         const Sum entry = decoder.entries[m * latents + l];
-        const int32_t* code = block.data() + l * kLanes;
-        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += entry * static_cast<Sum>(code[lane]);
+        const Sum* code = block.data() + l * kLanes;
+        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += entry * code[lane];
       }
-      // Beyond 2^24 the conversion rounds, and the range check below refuses the row.
       for (int64_t lane = 0; lane < kLanes; ++lane)
-        changed[lane][m] = static_cast<float>((sums[lane] + half) >> decoder.shift) * values.step;
+        residual[lane][m] = static_cast<float>((sums[lane] + half) >> decoder.shift) * values.step;
     }
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      float* at = values.values + rows[first + lane] * values.stride + values.column;
-      for (int64_t m = 0; m < decoder.outputs; ++m) {
-        const float value = at[m] + changed[lane][m];
-        fits &= std::fabs(value) < values.limit;
-        at[m] = value;
-      }
-    }
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      fits &= add_to(values.values + rows[first + lane] * values.stride + values.column, residual[lane],
+                     decoder.outputs, values.limit);
   }
   return fits;
 }
@@ -70,12 +103,13 @@ bool add_rows(const StreamValues& values, const int32_t* rows, int64_t begin, in
 
 bool rans_decode(const uint8_t* words, int64_t word_count, const uint32_t* states, const uint32_t* const* slots,
                  int64_t columns, int64_t count, uint8_t* bytes) {
-  // The tables of 4 * columns symbols, after which column and state are in step again.
+  // The tables of 8 * columns symbols, after which column and state are in step again.
   const int64_t period = kRansStates * columns;
   std::vector<const uint32_t*> order(static_cast<size_t>(period));
   for (int64_t i = 0; i < period; ++i) order[i] = slots[i % columns];
 
-  uint32_t x[kRansStates] = {states[0], states[1], states[2], states[3]};
+  uint32_t x[kRansStates];
+  std::copy_n(states, kRansStates, x);
   const uint8_t* at = words;
   const uint8_t* const end = words + 2 * word_count;
   int64_t i = 0, place = 0;
@@ -144,8 +178,15 @@ int64_t unpack_integers(const uint8_t* bytes, int64_t count, int width, int32_t*
   return std::max<int64_t>(-static_cast<int64_t>(least), greatest);
 }
 
-bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count, const int32_t* codes,
-                 int64_t largest_code, const StreamDecoder& decoder) {
+int64_t unpack_bytes(uint8_t* bytes, int64_t count) {
+  uint8_t greatest = 0;  // of the codes, which grow with the magnitude
+  for (int64_t i = 0; i < count; ++i) greatest = std::max(greatest, bytes[i]);
+  for (int64_t i = 0; i < count; ++i) bytes[i] = static_cast<uint8_t>(bytes[i] >> 1 ^ -(bytes[i] & 1));
+  return (greatest + 1) / 2;
+}
+
+bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count, const StreamCodes& codes,
+                 const StreamDecoder& decoder) {
   int64_t largest_row = 0;
   for (int64_t m = 0; m < decoder.outputs; ++m) {
     int64_t sum = 0;
@@ -153,13 +194,24 @@ bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count,
     largest_row = std::max(largest_row, sum);
   }
   const int64_t half = decoder.shift > 0 ? int64_t{1} << (decoder.shift - 1) : 0;
-  const bool narrow = largest_row * largest_code + half <= std::numeric_limits<int32_t>::max();
+  const bool narrow = largest_row * codes.largest + half <= std::numeric_limits<int32_t>::max();
   std::atomic<bool> fits{true};
-  parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-    const bool all = narrow ? add_rows<int32_t>(values, rows, begin, end, codes, decoder)
-                            : add_rows<int64_t>(values, rows, begin, end, codes, decoder);
-    if (!all) fits = false;
-  });
+  const auto add = [&](auto sum, const auto* numbers) {
+    using Sum = decltype(sum);
+    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+      const bool all = decoder.outputs > kFewOutputs ? add_wide_rows<Sum>(values, rows, begin, end, numbers, decoder)
+                                                     : add_narrow_rows<Sum>(values, rows, begin, end, numbers, decoder);
+      if (!all) fits = false;
+    });
+  };
+  if (codes.narrow != nullptr && narrow)
+    add(int32_t{}, codes.narrow);
+  else if (codes.narrow != nullptr)
+    add(int64_t{}, codes.narrow);
+  else if (narrow)
+    add(int32_t{}, codes.wide);
+  else
+    add(int64_t{}, codes.wide);
   return fits;
 }
 

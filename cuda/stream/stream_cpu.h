@@ -9,7 +9,7 @@
 
 namespace recon {
 
-constexpr int kRansStates = 4;       // interleaved; symbol i belongs to state i % 4
+constexpr int kRansStates = 8;       // interleaved; symbol i belongs to state i % 8
 constexpr int kRansBits = 12;        // frequencies of a table sum to 2^12
 constexpr uint32_t kRansLow = 1u << 15;  // states lie in [2^15, 2^31)
 
@@ -25,6 +25,13 @@ struct StreamValues {
   float* values;
   int64_t stride, column;
   float step, limit;
+};
+
+// [count, latents] numbers, as bytes or as 32-bit ones (the other pointer is null), none larger than `largest`.
+struct StreamCodes {
+  const int8_t* narrow;
+  const int32_t* wide;
+  int64_t largest;
 };
 
 struct StreamChecksum {
@@ -44,9 +51,11 @@ RECON_CPU_KERNELS(
                         uint8_t* end, uint32_t* states);
     // Undoes the zigzag of `count` little-endian numbers of `width` bytes; returns the greatest magnitude.
     int64_t unpack_integers(const uint8_t* bytes, int64_t count, int width, int32_t* numbers);
+    // The same in place, for numbers of one byte.
+    int64_t unpack_bytes(uint8_t* bytes, int64_t count);
     // Adds to the rows (all different) what their latents (`codes`, [count, latents]) decode to. False where a number
     // would leave the range; rows are then partly changed.
-    bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count, const int32_t* codes,
-                     int64_t largest_code, const StreamDecoder& decoder);
+    bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count, const StreamCodes& codes,
+                     const StreamDecoder& decoder);
     // The share of an attribute array [rows, width] in the state's checksum; its first number is of column `column`.
     StreamChecksum stream_checksum(const uint32_t* words, int64_t rows, int64_t width, int64_t column);)

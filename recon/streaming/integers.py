@@ -55,13 +55,20 @@ def pack_integers(numbers: Integer[ndarray, "rows columns"], predictor: int = 0)
 
 def unpack_integers(
     content: ndarray, layout: Layout, rows: int, columns: int, limit: int
-) -> tuple[Int32[ndarray, "rows columns"], int]:
-    """Return the matrix and the greatest magnitude in it.
+) -> tuple[Integer[ndarray, "rows columns"], int]:
+    """Return the matrix, as int8 or int32, and the greatest magnitude in it.
 
     Raises:
         ReconError: when the bytes are not those of `rows` times `columns` numbers, or one is beyond `limit` (below 2^31).
     """
     check_layout(layout, len(content), rows, columns)
+    if layout.width == 1 and not layout.predictor and not layout.shift:
+        # In place: most latents come this way, and fresh memory costs more than the work.
+        content = content if content.flags.writeable else content.copy()
+        largest = core().unpack_bytes(content)
+        if largest > limit:
+            raise ReconError(f"holds {largest}, beyond the {limit} that it may reach")
+        return content.view(np.int8).reshape(rows, columns), largest
     numbers = np.empty(rows * columns, np.int32)
     largest = core().unpack_integers(content, layout.width, numbers)
     numbers = numbers.reshape(rows, columns)
@@ -102,4 +109,4 @@ def unpack_mask(content: ndarray, count: int) -> Int32[ndarray, " set"]:
         raise ReconError(f"has {len(content)} bytes, but {count} bits are needed")
     if count % 8 and content[-1] >> count % 8:
         raise ReconError("has bits beyond its end")
-    return np.flatnonzero(np.unpackbits(content, bitorder="little")).astype(np.int32)
+    return np.flatnonzero(np.unpackbits(content, bitorder="little").view(bool)).astype(np.int32)

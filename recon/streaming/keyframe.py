@@ -93,7 +93,7 @@ def unpack_matrix(record: Record, id: int, rows: int, columns: int, limit: int, 
     Raises:
         ReconError: when there is no such section, or it does not hold `rows` by `columns` numbers within `limit`.
     """
-    return unpack_codes(record, id, rows, columns, limit, source)[0]
+    return unpack_codes(record, id, rows, columns, limit, source)[0].astype(np.int32, copy=False)
 
 
 def unpack_codes(

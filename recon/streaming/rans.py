@@ -1,7 +1,7 @@
 """A range coder with static tables: bytes in columns, one table of frequencies for each kind of column.
 
 Byte i belongs to column i mod C. Columns whose bytes are distributed alike share a table, because a table costs bytes
-itself. Four coders take turns, which a processor runs at the same time. The layout is in docs/stream-format.md.
+itself. Eight coders take turns, which a processor runs at the same time. The layout is in docs/stream-format.md.
 
 Source: Duda, "Asymmetric numeral systems: entropy coding combining speed of Huffman coding with compression rate of
 arithmetic coding", 2013; interleaving: Giesen, "Interleaved entropy coders", 2014.
@@ -21,7 +21,7 @@ from recon.ops.native import core
 TOTAL = 1 << 12
 """Frequencies of a table sum to this."""
 
-STATES = 4
+STATES = 8
 MAX_COLUMNS = 255
 MAX_TABLES = 64
 
@@ -66,7 +66,7 @@ class Coded:
 
     column_tables: UInt8[ndarray, " columns"]
     frequencies: Integer[ndarray, "tables 256"]
-    states: UInt32[ndarray, " 4"]
+    states: UInt32[ndarray, " 8"]
     words: UInt8[ndarray, " bytes"]
 
 

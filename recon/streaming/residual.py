@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Integer
 from numpy import ndarray
 
 from recon.errors import ReconError
@@ -32,11 +32,11 @@ class Latents:
 
     Attributes:
         rows: [R] ascending rows of the state before.
-        codes: [R, L] whole numbers, at most 32767 in magnitude.
+        codes: [R, L] whole numbers, at most 32767 in magnitude; int8 or int32.
     """
 
     rows: Int32[ndarray, " R"]
-    codes: Int32[ndarray, "R L"]
+    codes: Integer[ndarray, "R L"]
     largest: int
 
     @staticmethod

@@ -73,7 +73,7 @@ class StreamState:
         decoders: by attribute index.
         anchors: [N] or None where the stream has none.
         anchor_count: how many there are.
-        frame: the frame that this is the state of; -1 before any.
+        frame: the frame that this is the state of.
         broken: a residual was refused half-way; only a keyframe helps.
     """
 
@@ -83,7 +83,7 @@ class StreamState:
     decoders: dict[int, Decoder] = field(default_factory=dict)
     anchors: Int32[ndarray, " N"] | None = None
     anchor_count: int = 0
-    frame: int = -1
+    frame: int = 0
     broken: bool = False
 
     def __len__(self) -> int:

@@ -10,8 +10,6 @@ export interface Decoder {
   readonly shift: number;
   /** [outputs, latents] */
   readonly entries: Int16Array;
-  /** Greatest sum of the magnitudes in a row. */
-  readonly largestRow: number;
 }
 
 const HEADER = 4;
@@ -52,7 +50,7 @@ export function readDecoders(
         throw new FormatError(`${name} changes a decoder of attribute ${index} that is not there`);
       for (let i = 0; i < count; i++) entries[i] += old.entries[i];
     }
-    decoders.set(index, { latents, shift, entries, largestRow: largestRow(entries, latents) });
+    decoders.set(index, { latents, shift, entries });
   }
   // In the order of attributes, in which the checksum takes them.
   const sorted = new Map<number, Decoder>();
@@ -61,14 +59,4 @@ export function readDecoders(
     if (decoder !== undefined) sorted.set(index, decoder);
   }
   return sorted;
-}
-
-function largestRow(entries: Int16Array, latents: number): number {
-  let largest = 0;
-  for (let i = 0; i < entries.length; i += latents) {
-    let sum = 0;
-    for (let l = 0; l < latents; l++) sum += Math.abs(entries[i + l]);
-    largest = Math.max(largest, sum);
-  }
-  return largest;
 }

@@ -1,10 +1,11 @@
-// A range coder with static tables, four states in turns; the twin of recon/streaming/rans.py, where its source is.
+// A range coder with static tables, eight states in turns; the twin of recon/streaming/rans.py, where its source is.
 
 /** Frequencies of a table sum to 2^12. */
 const BITS = 12;
 const TOTAL = 1 << BITS;
+const MASK = TOTAL - 1;
 const LOW = 1 << 15;
-const STATES = 4;
+const STATES = 8;
 const MAX_TABLES = 64;
 
 /** Return the `size` bytes that were encoded, or null when the input holds anything else. */
@@ -13,7 +14,7 @@ export function decodeRans(stored: Uint8Array, size: number): Uint8Array<ArrayBu
   if (coded === null) return null;
   const { slots, columnTables, at } = coded;
   const columns = columnTables.length;
-  // Where the tables of 4 * columns symbols start, after which column and state are in step again.
+  // Where the tables of 8 * columns symbols start, after which column and state are in step again.
   const period = STATES * columns;
   const order = Int32Array.from({ length: period }, (_, i) => TOTAL * columnTables[i % columns]);
   const words = new Uint16Array(((stored.length - at - 4 * STATES) >> 1) + STATES);
@@ -27,24 +28,37 @@ export function decodeRans(stored: Uint8Array, size: number): Uint8Array<ArrayBu
     if (states[k] < LOW) return null; // negative ones too, which are too large
   }
   const output = new Uint8Array(size);
-  let [a, b, c, d] = states;
+  let [a, b, c, d, e, f, g, h] = states;
   let word = 0;
   let place = 0;
   let i = 0;
   for (const whole = size - (size % STATES); i < whole && word <= count; i += STATES) {
-    const p = slots[order[place] + (a & (TOTAL - 1))];
-    const q = slots[order[place + 1] + (b & (TOTAL - 1))];
-    const r = slots[order[place + 2] + (c & (TOTAL - 1))];
-    const s = slots[order[place + 3] + (d & (TOTAL - 1))];
-    output[i] = p;
-    output[i + 1] = q;
-    output[i + 2] = r;
-    output[i + 3] = s;
-    a = (Math.imul(((p >>> 8) & (TOTAL - 1)) + 1, a >>> BITS) + (p >>> 20)) | 0;
-    b = (Math.imul(((q >>> 8) & (TOTAL - 1)) + 1, b >>> BITS) + (q >>> 20)) | 0;
-    c = (Math.imul(((r >>> 8) & (TOTAL - 1)) + 1, c >>> BITS) + (r >>> 20)) | 0;
-    d = (Math.imul(((s >>> 8) & (TOTAL - 1)) + 1, d >>> BITS) + (s >>> 20)) | 0;
-    // Without branches: whether a word is due is as good as random. `due` is all ones or zero.
+    // Written out, so that the states stay in registers. A word is due as good as at random, so there are no branches:
+    // `due` is all ones or zero.
+    const slot0 = slots[order[place] + (a & MASK)];
+    const slot1 = slots[order[place + 1] + (b & MASK)];
+    const slot2 = slots[order[place + 2] + (c & MASK)];
+    const slot3 = slots[order[place + 3] + (d & MASK)];
+    const slot4 = slots[order[place + 4] + (e & MASK)];
+    const slot5 = slots[order[place + 5] + (f & MASK)];
+    const slot6 = slots[order[place + 6] + (g & MASK)];
+    const slot7 = slots[order[place + 7] + (h & MASK)];
+    output[i] = slot0;
+    output[i + 1] = slot1;
+    output[i + 2] = slot2;
+    output[i + 3] = slot3;
+    output[i + 4] = slot4;
+    output[i + 5] = slot5;
+    output[i + 6] = slot6;
+    output[i + 7] = slot7;
+    a = (Math.imul(((slot0 >>> 8) & MASK) + 1, a >>> BITS) + (slot0 >>> 20)) | 0;
+    b = (Math.imul(((slot1 >>> 8) & MASK) + 1, b >>> BITS) + (slot1 >>> 20)) | 0;
+    c = (Math.imul(((slot2 >>> 8) & MASK) + 1, c >>> BITS) + (slot2 >>> 20)) | 0;
+    d = (Math.imul(((slot3 >>> 8) & MASK) + 1, d >>> BITS) + (slot3 >>> 20)) | 0;
+    e = (Math.imul(((slot4 >>> 8) & MASK) + 1, e >>> BITS) + (slot4 >>> 20)) | 0;
+    f = (Math.imul(((slot5 >>> 8) & MASK) + 1, f >>> BITS) + (slot5 >>> 20)) | 0;
+    g = (Math.imul(((slot6 >>> 8) & MASK) + 1, g >>> BITS) + (slot6 >>> 20)) | 0;
+    h = (Math.imul(((slot7 >>> 8) & MASK) + 1, h >>> BITS) + (slot7 >>> 20)) | 0;
     let due = (a - LOW) >> 31;
     a = (a << (due & 16)) | (words[word] & due);
     word -= due;
@@ -57,14 +71,26 @@ export function decodeRans(stored: Uint8Array, size: number): Uint8Array<ArrayBu
     due = (d - LOW) >> 31;
     d = (d << (due & 16)) | (words[word] & due);
     word -= due;
+    due = (e - LOW) >> 31;
+    e = (e << (due & 16)) | (words[word] & due);
+    word -= due;
+    due = (f - LOW) >> 31;
+    f = (f << (due & 16)) | (words[word] & due);
+    word -= due;
+    due = (g - LOW) >> 31;
+    g = (g << (due & 16)) | (words[word] & due);
+    word -= due;
+    due = (h - LOW) >> 31;
+    h = (h << (due & 16)) | (words[word] & due);
+    word -= due;
     place = place + STATES === period ? 0 : place + STATES;
   }
-  states.set([a, b, c, d]);
+  states.set([a, b, c, d, e, f, g, h]);
   for (; i < size && word <= count; i++) {
     const state = states[i % STATES];
-    const slot = slots[order[i % period] + (state & (TOTAL - 1))];
+    const slot = slots[order[i % period] + (state & MASK)];
     output[i] = slot;
-    states[i % STATES] = Math.imul(((slot >>> 8) & (TOTAL - 1)) + 1, state >>> BITS) + (slot >>> 20);
+    states[i % STATES] = Math.imul(((slot >>> 8) & MASK) + 1, state >>> BITS) + (slot >>> 20);
     if (states[i % STATES] < LOW) states[i % STATES] = (states[i % STATES] << 16) | words[word++];
   }
   return i === size && word === count && states.every((state) => state === LOW) ? output : null;

@@ -186,8 +186,8 @@ export class StreamState {
         if (decoder === undefined) throw new FormatError(`${record.nameOf(id)} has no decoder`);
         let rows = active;
         if (record.has(SectionId.attributeMask + attribute.index))
-          rows = record.mask(SectionId.attributeMask + attribute.index, active.length).map((i) => active[i]);
-        const codes = record.matrix(id, rows.length, decoder.latents, MAX_CODE);
+          rows = pick(active, record.mask(SectionId.attributeMask + attribute.index, active.length));
+        const codes = record.codes(id, rows.length, decoder.latents, MAX_CODE);
         latents.push({ attribute, decoder, rows, codes });
       }
     }
@@ -291,7 +291,9 @@ export class StreamState {
       column,
       step: this.steps[index],
     };
-    return addLatents(into, rows, codes, decoder);
+    return codes instanceof Uint8Array
+      ? addBytes(into, rows, codes, decoder)
+      : addNumbers(into, rows, codes, decoder);
   }
 
   /** Births take the removed rows, then the end; where more were removed, the last rows fill what is left. */
@@ -355,7 +357,8 @@ interface AttributeLatents {
   readonly attribute: Attribute;
   readonly decoder: Decoder;
   readonly rows: Int32Array;
-  readonly codes: Int32Array;
+  /** Numbers, or zigzag codes of one byte. */
+  readonly codes: Int32Array | Uint8Array;
 }
 
 interface BirthValues {
@@ -375,6 +378,13 @@ interface Change {
   readonly births: BirthValues | null;
 }
 
+/** The numbers at these places. A loop, since `map` calls a function for each. */
+function pick(numbers: Int32Array, places: Int32Array): Int32Array {
+  const picked = new Int32Array(places.length);
+  for (let i = 0; i < places.length; i++) picked[i] = numbers[places[i]];
+  return picked;
+}
+
 interface Target {
   readonly values: Float32Array;
   readonly stride: number;
@@ -382,46 +392,49 @@ interface Target {
   readonly step: number;
 }
 
-/** Add to rows what their latents decode to; false where a number leaves its range. */
-function addLatents(into: Target, rows: Int32Array, codes: Int32Array, decoder: Decoder): boolean {
-  let largest = 0;
-  for (let i = 0; i < codes.length; i++) {
-    const code = codes[i];
-    if (code > largest) largest = code;
-    else if (-code > largest) largest = -code;
-  }
-  const half = decoder.shift > 0 ? 2 ** (decoder.shift - 1) : 0;
-  return largest * decoder.largestRow + half < 2 ** 31
-    ? addNarrow(into, rows, codes, decoder, half)
-    : addWide(into, rows, codes, decoder, half);
-}
-
-/** With sums that fit 32 bits. */
-function addNarrow(
+/** Add to rows what latents of one byte decode to, which are still zigzag codes; false where a number leaves its range. */
+function addBytes(
   { values, stride, column, step }: Target,
   rows: Int32Array,
-  codes: Int32Array,
+  codes: Uint8Array,
   { latents, shift, entries }: Decoder,
-  half: number,
 ): boolean {
   const outputs = entries.length / latents;
   const limit = UNITS * step;
-  const sums = new Int32Array(outputs);
-  // By latents, so that those that are zero, most of them, cost nothing.
-  const transposed = new Int32Array(entries.length);
+  const half = shift > 0 ? 1 << (shift - 1) : 0;
+  // Four outputs at a time, whose sums stay in registers; 128 * 64 * 32767 + 2^29 is below 2^31.
+  const groups = Math.ceil(outputs / 4);
+  const grouped = new Int32Array(4 * groups * latents);
   for (let m = 0; m < outputs; m++)
-    for (let l = 0; l < latents; l++) transposed[l * outputs + m] = entries[m * latents + l];
+    for (let l = 0; l < latents; l++) grouped[((m >> 2) * latents + l) * 4 + (m & 3)] = entries[m * latents + l];
+  const row = new Int32Array(latents);
+  const sums = new Int32Array(4 * groups);
   let fits = true;
   for (let i = 0, from = 0; i < rows.length; i++) {
-    sums.fill(half);
-    for (let l = 0, entry = 0; l < latents; l++, entry += outputs) {
+    for (let l = 0; l < latents; l++) {
       const code = codes[from++];
-      if (code === 0) continue;
-      for (let m = 0; m < outputs; m++) sums[m] += Math.imul(transposed[entry + m], code);
+      row[l] = (code >>> 1) ^ -(code & 1);
+    }
+    for (let m = 0, entry = 0; m < sums.length; m += 4) {
+      let a = half;
+      let b = half;
+      let c = half;
+      let d = half;
+      for (let l = 0; l < latents; l++, entry += 4) {
+        const code = row[l];
+        a = (a + Math.imul(grouped[entry], code)) | 0;
+        b = (b + Math.imul(grouped[entry + 1], code)) | 0;
+        c = (c + Math.imul(grouped[entry + 2], code)) | 0;
+        d = (d + Math.imul(grouped[entry + 3], code)) | 0;
+      }
+      sums[m] = a >> shift;
+      sums[m + 1] = b >> shift;
+      sums[m + 2] = c >> shift;
+      sums[m + 3] = d >> shift;
     }
     const at = rows[i] * stride + column;
     for (let m = 0; m < outputs; m++) {
-      const value = values[at + m] + (sums[m] >> shift) * step;
+      const value = values[at + m] + sums[m] * step;
       if (value >= limit || value <= -limit) fits = false;
       values[at + m] = value;
     }
@@ -429,16 +442,16 @@ function addNarrow(
   return fits;
 }
 
-/** With sums that are exact as doubles. */
-function addWide(
+/** Likewise for larger latents, with sums that are exact as doubles. */
+function addNumbers(
   { values, stride, column, step }: Target,
   rows: Int32Array,
   codes: Int32Array,
   { latents, shift, entries }: Decoder,
-  half: number,
 ): boolean {
   const outputs = entries.length / latents;
   const limit = UNITS * step;
+  const half = shift > 0 ? 2 ** (shift - 1) : 0;
   const unit = 2 ** -shift;
   let fits = true;
   for (let i = 0; i < rows.length; i++) {
