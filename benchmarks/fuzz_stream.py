@@ -2,8 +2,8 @@
 
     python benchmarks/fuzz_stream.py --count 100000
 
-Most damaged records get a right CRC-32 again, since otherwise hardly any would reach the decoders. The page's readers are
-fuzzed by `npm run fuzz-stream` in viewer/, with the same kinds of damage.
+Most damaged records get a right CRC-32 again, since otherwise hardly any would reach the decoders. The page's reader
+is fuzzed by `npm run fuzz-stream` in viewer/, with the same kinds of damage.
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _outcome(content: bytes, state: StreamState | None) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

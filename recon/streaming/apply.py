@@ -33,7 +33,9 @@ def apply_record(state: StreamState, record: Record, source: str, *, verify: boo
     apply_residual(state, residual, source)
     if verify and state.checksum() != record.checksum:
         state.broken = True
-        raise ReconError(f"{source}: frame {record.frame} does not lead to the state whose checksum it carries")
+        raise ReconError(
+            f"{source}: frame {record.frame} does not lead to the state whose checksum it carries"
+        )
 
 
 def apply_residual(state: StreamState, residual: Residual, source: str = "the residual") -> None:
@@ -126,7 +128,8 @@ def _replace_rows(
     if left > count:
         grow = {name: (left - count, array.shape[1]) for name, array in state.arrays.items()}
         state.arrays = {
-            name: np.concatenate([array, np.zeros(grow[name], np.float32)]) for name, array in state.arrays.items()
+            name: np.concatenate([array, np.zeros(grow[name], np.float32)])
+            for name, array in state.arrays.items()
         }
         if state.anchors is not None:
             state.anchors = np.concatenate([state.anchors, np.zeros(left - count, np.int32)])

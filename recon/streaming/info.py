@@ -48,14 +48,18 @@ class StreamInfo:
         """Return the figures as text."""
         manifest = self.manifest
         seconds = manifest.frames / manifest.fps
+        frames = f"{len(manifest.segments)} segments, {self.segment_bytes} bytes"
+        if self.frame_bytes:
+            mean, most = np.mean(self.frame_bytes), max(self.frame_bytes)
+            frames += f"; a frame takes {mean:.0f} on average, {most} at most"
+        playing, all_files = self.megabits_per_second(False), self.megabits_per_second(True)
         lines = [
             f"{manifest.frames} frames, {seconds:.1f} s at {manifest.fps:g} frames per second, "
             f"harmonics of degree {manifest.sh_degree}" + (", live" if manifest.live else ""),
             f"{self.gaussians} Gaussians at the end, {manifest.max_gaussians} at most",
             f"{len(manifest.keyframes)} keyframes, {self.keyframe_bytes} bytes",
-            f"{len(manifest.segments)} segments, {self.segment_bytes} bytes"
-            + (f"; a frame takes {np.mean(self.frame_bytes):.0f} on average, {max(self.frame_bytes)} at most" if self.frame_bytes else ""),
-            f"{self.megabits_per_second(False):.2f} Mbit/s to play on, {self.megabits_per_second(True):.2f} with all keyframes",
+            frames,
+            f"{playing:.2f} Mbit/s to play on, {all_files:.2f} with all keyframes",
         ]
         for title, sections in (("segments", self.sections), ("keyframes", self.keyframe_sections)):
             total = max(1, sum(sections.values()))
@@ -87,7 +91,9 @@ def stream_info(folder: str | os.PathLike[str]) -> StreamInfo:
         state = reader.keyframe(file)
         verified += 1
         if not file.preview and state.checksum() != checksums[file.frame]:
-            raise ReconError(f"{folder}: the keyframe of frame {file.frame} is not what the residuals lead to")
+            raise ReconError(
+                f"{folder}: the keyframe of frame {file.frame} is not what the residuals lead to"
+            )
     return StreamInfo(
         manifest,
         gaussians,

@@ -59,7 +59,8 @@ def unpack_integers(
     """Return the matrix, as int8 or int32, and the greatest magnitude in it.
 
     Raises:
-        ReconError: when the bytes are not those of `rows` times `columns` numbers, or one is beyond `limit` (below 2^31).
+        ReconError: when the bytes are not those of `rows` times `columns` numbers, or one is beyond `limit`,
+            which is below 2^31.
     """
     check_layout(layout, len(content), rows, columns)
     if layout.width == 1 and not layout.predictor and not layout.shift:

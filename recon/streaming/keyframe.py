@@ -64,7 +64,9 @@ def decode_keyframe(record: Record, source: str) -> StreamState:
     grids = _required(record, SectionId.GRIDS, source)[0].view(np.int8).copy()
     if len(grids) != len(ATTRIBUTES) or grids.min() < GRID_RANGE[0] or grids.max() > GRID_RANGE[1]:
         raise ReconError(f"{source}: the grids of frame {record.frame} are out of range")
-    for one in attributes(record.degree):  # before anything is allocated: the bytes that the state needs must be there
+    for one in attributes(
+        record.degree
+    ):  # before anything is allocated: the bytes that the state needs must be there
         section = record.sections.get(SectionId.VALUES + one.index)
         if section is not None:
             try:
@@ -73,7 +75,9 @@ def decode_keyframe(record: Record, source: str) -> StreamState:
                 raise ReconError(f"{source}: {record.name(section.id)} {error}") from None
     state = empty_state(record.rows if _has_all(record) else 0, record.degree, grids)
     for one in attributes(record.degree):
-        units = unpack_matrix(record, SectionId.VALUES + one.index, record.rows, one.width(record.degree), UNITS - 1, source)
+        units = unpack_matrix(
+            record, SectionId.VALUES + one.index, record.rows, one.width(record.degree), UNITS - 1, source
+        )
         state.values(one)[:] = units * np.float32(state.step(one))
     if SectionId.DECODERS in record.sections:
         state.decoders = unpack_decoders(record, {}, source)

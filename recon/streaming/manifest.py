@@ -91,7 +91,8 @@ class Manifest:
         if not 0 <= frame < self.frames:
             raise ReconError(f"the stream has frames 0 to {self.frames - 1}, not {frame}")
         return max(
-            (one for one in self.keyframes if not one.preview and one.frame <= frame), key=lambda one: one.frame
+            (one for one in self.keyframes if not one.preview and one.frame <= frame),
+            key=lambda one: one.frame,
         )
 
     def segment_of(self, frame: int) -> SegmentFile | None:

@@ -10,6 +10,7 @@ arithmetic coding", 2013; interleaving: Giesen, "Interleaved entropy coders", 20
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Integer, UInt8, UInt32
@@ -33,7 +34,9 @@ def rans_encode(content: UInt8[ndarray, " n"], columns: int) -> bytes:
         ValueError: when there is nothing to encode, or columns are not 1 to 255.
     """
     if not (1 <= columns <= MAX_COLUMNS and len(content)):
-        raise ValueError(f"rans_encode: expected bytes in 1 to {MAX_COLUMNS} columns, got {len(content)} in {columns}")
+        raise ValueError(
+            f"rans_encode: expected bytes in 1 to {MAX_COLUMNS} columns, got {len(content)} in {columns}"
+        )
     content = np.ascontiguousarray(content, np.uint8)
     column_tables, counts = _group(_histograms(content, columns))
     frequencies = np.stack([normalized(count) for count in counts])
@@ -55,7 +58,9 @@ def rans_decode(stored: bytes, size: int) -> UInt8[ndarray, " size"]:
     """
     coded = parse(stored)
     content = np.empty(size, np.uint8)
-    if not core().rans_decode(coded.words, coded.states, slots(coded.frequencies), coded.column_tables, content):
+    if not core().rans_decode(
+        coded.words, coded.states, slots(coded.frequencies), coded.column_tables, content
+    ):
         raise ReconError(f"does not decode to {size} bytes")
     return content
 
@@ -79,7 +84,7 @@ def parse(stored: bytes) -> Coded:
     if len(stored) < 2:
         raise ReconError("is cut off before its tables")
     columns, tables = stored[0], stored[1]
-    if not (1 <= columns and 1 <= tables <= min(columns, MAX_TABLES)):
+    if not (columns >= 1 and 1 <= tables <= min(columns, MAX_TABLES)):
         raise ReconError(f"states {tables} tables for {columns} columns")
     at = 2 + (columns if tables > 1 else 0)
     column_tables = np.zeros(columns, np.uint8)
@@ -138,7 +143,7 @@ def _group(counts: ndarray) -> tuple[ndarray, ndarray]:
     used.sort(key=lambda column: _bits(counts[column]) / counts[column].sum())
     groups, sums = [[column] for column in used], [counts[column] for column in used]
     costs = [_cost(one) for one in sums]
-    merged = [_cost(a + b) for a, b in zip(sums, sums[1:], strict=False)]
+    merged = [_cost(a + b) for a, b in pairwise(sums)]
     while len(groups) > 1:
         gains = [costs[i] + costs[i + 1] - merged[i] for i in range(len(merged))]
         best = int(np.argmax(gains))

@@ -123,7 +123,15 @@ class Record:
         length = RECORD_HEADER_BYTES + len(body)
         if length > MAX_RECORD:
             raise ReconError(f"frame {self.frame} takes {length} bytes; a record has at most {MAX_RECORD}")
-        fields = (self.kind, self.degree, len(self.sections), self.frame, self.rows_before, self.rows, self.flags)
+        fields = (
+            self.kind,
+            self.degree,
+            len(self.sections),
+            self.frame,
+            self.rows_before,
+            self.rows,
+            self.flags,
+        )
         header = _RECORD.pack(RECORD_MAGIC, length, 0, *fields, *self.checksum)
         crc = zlib.crc32(body, zlib.crc32(header[_CRC_START:]))
         return header[:8] + crc.to_bytes(4, "little") + header[_CRC_START:] + body
@@ -137,7 +145,9 @@ def parse_record(content: bytes, source: str, start: int = 0) -> tuple[Record, i
     """
     if len(content) - start < RECORD_HEADER_BYTES:
         raise ReconError(f"{source} is cut off within the header of a frame")
-    magic, length, crc, kind, degree, count, frame, before, rows, flags, low, high = _RECORD.unpack_from(content, start)
+    magic, length, crc, kind, degree, count, frame, before, rows, flags, low, high = _RECORD.unpack_from(
+        content, start
+    )
     if magic != RECORD_MAGIC:
         raise ReconError(f"{source} is damaged: no frame starts at byte {start}")
     if not RECORD_HEADER_BYTES <= length <= min(MAX_RECORD, len(content) - start):
@@ -147,7 +157,11 @@ def parse_record(content: bytes, source: str, start: int = 0) -> tuple[Record, i
     if kind not in (RecordKind.KEYFRAME, RecordKind.RESIDUAL) or flags & ~PREVIEW_FLAG or degree > 3:
         raise ReconError(f"{source}: frame {frame} is of a kind that this version does not know")
     key = kind == RecordKind.KEYFRAME
-    if not 1 <= rows <= MAX_ROWS or not (before == 0 if key else 1 <= before <= MAX_ROWS) or (flags and not key):
+    if (
+        not 1 <= rows <= MAX_ROWS
+        or not (before == 0 if key else 1 <= before <= MAX_ROWS)
+        or (flags and not key)
+    ):
         raise ReconError(
             f"{source}: frame {frame} leads from {before} to {rows} Gaussians; streams have 1 to {MAX_ROWS}"
         )
@@ -211,7 +225,9 @@ def parse_file(content: bytes, source: str) -> Iterator[tuple[Record, bytes]]:
         if (record.kind == RecordKind.KEYFRAME) != (kind == FileKind.KEYFRAME):
             raise ReconError(f"{source} is damaged: frame {record.frame} is of another kind than its file")
         if previous is not None and (record.frame, record.rows_before) != (previous.frame + 1, previous.rows):
-            raise ReconError(f"{source} is damaged: frame {record.frame} does not follow frame {previous.frame}")
+            raise ReconError(
+                f"{source} is damaged: frame {record.frame} does not follow frame {previous.frame}"
+            )
         previous = record
         yield record, content[start:at]
     if at != len(content):

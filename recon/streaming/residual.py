@@ -113,7 +113,11 @@ def births_of(
     units = {}
     for one in attributes(state.degree):
         rounded = np.rint(np.asarray(values[one.name], np.float64) / state.step(one))
-        rounded = np.clip(np.nan_to_num(rounded), 1 - UNITS, UNITS - 1).astype(np.int32).reshape(-1, one.width(state.degree))
+        rounded = (
+            np.clip(np.nan_to_num(rounded), 1 - UNITS, UNITS - 1)
+            .astype(np.int32)
+            .reshape(-1, one.width(state.degree))
+        )
         if parents is not None:
             rounded -= np.where((parents >= 0)[:, None], state.units(one, np.maximum(parents, 0)), 0)
         units[one.index] = rounded
@@ -179,7 +183,12 @@ def decode_residual(record: Record, state: StreamState, source: str) -> Residual
     """
     if record.kind != RecordKind.RESIDUAL:
         raise ReconError(f"{source}: frame {record.frame} is a keyframe, not a residual")
-    if state.broken or record.frame != state.frame + 1 or record.rows_before != len(state) or record.degree != state.degree:
+    if (
+        state.broken
+        or record.frame != state.frame + 1
+        or record.rows_before != len(state)
+        or record.degree != state.degree
+    ):
         raise ReconError(
             f"{source}: frame {record.frame} does not follow frame {state.frame} of {len(state)} Gaussians; "
             "start again from a keyframe"
@@ -253,7 +262,9 @@ def _births(record: Record, state: StreamState, born: int, source: str) -> Birth
     count = len(state)
     limit = 2 * UNITS
     values = {
-        one.index: unpack_matrix(record, SectionId.VALUES + one.index, born, one.width(record.degree), limit, source)
+        one.index: unpack_matrix(
+            record, SectionId.VALUES + one.index, born, one.width(record.degree), limit, source
+        )
         for one in attributes(record.degree)
     }
     parents = anchors = None
@@ -262,7 +273,9 @@ def _births(record: Record, state: StreamState, born: int, source: str) -> Birth
         if parents.min() < -1:
             raise ReconError(f"{source} is damaged: frame {record.frame} names a parent that is not there")
     if state.anchors is not None:
-        anchors = unpack_matrix(record, SectionId.BIRTH_ANCHORS, born, 1, state.anchor_count - 1, source)[:, 0]
+        anchors = unpack_matrix(record, SectionId.BIRTH_ANCHORS, born, 1, state.anchor_count - 1, source)[
+            :, 0
+        ]
         if anchors.min() < 0:
             raise ReconError(f"{source} is damaged: frame {record.frame} names an anchor that is not there")
     return Births(values, parents, anchors)

@@ -37,7 +37,7 @@ GRIDS = {"log_scales": -10, "quaternions": -13, "opacity_logits": -8, "sh_base":
 sixteen times finer than what .spz rounds to, so that small residuals add up instead of being lost."""
 
 _STEPS_PER_SPLAT = 64
-"""The means' step is at most this part of the standard deviation that nine of ten splats exceed in their thinnest axis."""
+"""The means' step is at most this part of the thinnest standard deviation that nine of ten splats exceed."""
 
 
 @dataclass
@@ -58,9 +58,7 @@ class Decoder:
 
     def same(self, other: Decoder | None) -> bool:
         """Tell whether both decode alike."""
-        return (
-            other is not None and self.shift == other.shift and np.array_equal(self.entries, other.entries)
-        )
+        return other is not None and self.shift == other.shift and np.array_equal(self.entries, other.entries)
 
 
 @dataclass
@@ -126,7 +124,14 @@ class StreamState:
         anchors = None if self.anchors is None else self.anchors.copy()
         decoders = dict(self.decoders)
         return StreamState(
-            self.degree, self.grids.copy(), arrays, decoders, anchors, self.anchor_count, self.frame, self.broken
+            self.degree,
+            self.grids.copy(),
+            arrays,
+            decoders,
+            anchors,
+            self.anchor_count,
+            self.frame,
+            self.broken,
         )
 
 
@@ -151,7 +156,9 @@ def state_of(
     chosen = {"means": means_grid(flat["means"], flat["log_scales"]), **GRIDS, **(grids or {})}
     degree = gaussians.sh_degree
     units = {
-        one.index: _to_units(one, flat[one.array][:, one.column : one.column + one.width(degree)], chosen[one.name])
+        one.index: _to_units(
+            one, flat[one.array][:, one.column : one.column + one.width(degree)], chosen[one.name]
+        )
         for one in attributes(degree)
     }
     order = morton_order(units[0])
@@ -172,7 +179,9 @@ def state_of(
 def empty_state(rows: int, degree: int, grids: ndarray) -> StreamState:
     """Return a state whose numbers are all zero."""
     widths = {name: width or 3 * (degree + 1) ** 2 for name, width in ARRAYS.items()}
-    return StreamState(degree, grids, {name: np.zeros((rows, width), np.float32) for name, width in widths.items()})
+    return StreamState(
+        degree, grids, {name: np.zeros((rows, width), np.float32) for name, width in widths.items()}
+    )
 
 
 def means_grid(means: ndarray, log_scales: ndarray) -> int:
@@ -218,7 +227,9 @@ def decoder_of(matrix: ndarray, state: StreamState, name: str) -> Decoder:
     steps = np.asarray(matrix, np.float64) / state.step(of)
     greatest = np.abs(steps).max(initial=0.0)
     if not greatest <= 32767:
-        raise ReconError(f"the decoder of {name} has an entry of {greatest:g} grid steps; at most 32767 are stored")
+        raise ReconError(
+            f"the decoder of {name} has an entry of {greatest:g} grid steps; at most 32767 are stored"
+        )
     shift = 30 if greatest == 0 else int(np.clip(np.floor(np.log2(32767 / greatest)), 0, 30))
     return Decoder(np.rint(steps * 2.0**shift).astype(np.int16), shift)
 

@@ -142,7 +142,9 @@ class StreamWriter:
                 break  # the frame that was being written when the program ended
             at = end
         if state.broken:
-            raise ReconError(f"{journal} does not follow the stream's last segment: delete it to go on without")
+            raise ReconError(
+                f"{journal} does not follow the stream's last segment: delete it to go on without"
+            )
         writer._write_journal()
         return writer
 

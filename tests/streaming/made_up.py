@@ -75,7 +75,9 @@ def random_residual(state: StreamState, rng: np.random.Generator, share: float =
     return residual
 
 
-def write_stream(folder: Path, count: int, frames: int, degree: int = 1, seed: int = 0, **options) -> StreamWriter:
+def write_stream(
+    folder: Path, count: int, frames: int, degree: int = 1, seed: int = 0, **options
+) -> StreamWriter:
     """Write a stream and return its closed writer."""
     options = {"keyframe_seconds": 2.0, **options}
     writer = StreamWriter.create(folder, first_state(count, degree, seed), StreamOptions(**options))

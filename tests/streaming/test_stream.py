@@ -111,7 +111,10 @@ def test_a_zero_latent_leaves_a_splat_as_it_is():
         assert (array[touched] != before[name][touched]).any()
 
 
-@pytest.mark.parametrize(("count", "removed", "born"), [(9, [1, 7, 8], 1), (9, [0, 1, 2], 3), (6, [2], 3), (5, [0, 4], 0), (8, [0, 2, 7], 0)])
+@pytest.mark.parametrize(
+    ("count", "removed", "born"),
+    [(9, [1, 7, 8], 1), (9, [0, 1, 2], 3), (6, [2], 3), (5, [0, 4], 0), (8, [0, 2, 7], 0)],
+)
 def test_nothing_moves_that_does_not_have_to(count, removed, born):
     rows = [f"old {i}" for i in range(count)]
     left, places, sources, holes = placement(count, np.array(removed), born)

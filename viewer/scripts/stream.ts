@@ -72,7 +72,7 @@ function bench(folder: string, manifest: Manifest, repeats: number): void {
     let at = FILE_HEADER;
     for (const { length } of parseFile(content, name)) messages.push(content.subarray(at, (at += length)));
   }
-  const times: Record<string, number[]> = { "keyframe": [], "frame": [], "checksum": [] };
+  const times: Record<string, number[]> = { keyframe: [], frame: [], checksum: [] };
   const clock = (what: string, work: () => void) => {
     const start = process.cpuUsage();
     work();

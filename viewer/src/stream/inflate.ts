@@ -124,7 +124,8 @@ function makeCode(lengths: Uint8Array): Code | null {
     if (length > FAST_BITS) continue;
     let reversed = 0;
     for (let bit = 0; bit < length; bit++, word >>= 1) reversed = (reversed << 1) | (word & 1);
-    for (let place = reversed; place < fast.length; place += 1 << length) fast[place] = (length << 9) | symbol;
+    for (let place = reversed; place < fast.length; place += 1 << length)
+      fast[place] = (length << 9) | symbol;
   }
   return { fast, counts, symbols };
 }
@@ -198,8 +199,7 @@ function readTables(bits: Bits): [Code, Code] | null {
     }
     if (symbol === 16 && i === 0) return null;
     const value = symbol === 16 ? lengths[i - 1] : 0;
-    const repeat =
-      symbol === 16 ? 3 + bits.read(2) : symbol === 17 ? 3 + bits.read(3) : 11 + bits.read(7);
+    const repeat = symbol === 16 ? 3 + bits.read(2) : symbol === 17 ? 3 + bits.read(3) : 11 + bits.read(7);
     if (repeat > lengths.length - i) return null;
     lengths.fill(value, i, i + repeat);
     i += repeat;

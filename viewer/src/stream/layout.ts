@@ -65,7 +65,13 @@ export const ATTRIBUTES: readonly Attribute[] = [
 ];
 
 /** Place of an array's first number in the checksum. */
-export const CHECKSUM_COLUMNS = { means: 0, logScales: 3, quaternions: 6, opacityLogits: 10, sh: 11 } as const;
+export const CHECKSUM_COLUMNS = {
+  means: 0,
+  logScales: 3,
+  quaternions: 6,
+  opacityLogits: 10,
+  sh: 11,
+} as const;
 export const ANCHOR_COLUMN = 63;
 
 /** The attributes that Gaussians with harmonics of this degree have. */

@@ -81,7 +81,11 @@ export function segmentOf({ segments }: Manifest, frame: number): SegmentFile | 
 
 function keyframeFile(of: Fields): KeyframeFile {
   const frame = of.whole("frame", 0, MAX_FRAMES);
-  const file = { ...of.file(frame, ["key", "preview"]), frame, gaussians: of.whole("gaussians", 1, MAX_ROWS) };
+  const file = {
+    ...of.file(frame, ["key", "preview"]),
+    frame,
+    gaussians: of.whole("gaussians", 1, MAX_ROWS),
+  };
   return { ...file, preview: file.name.startsWith("preview") };
 }
 
@@ -179,7 +183,9 @@ class Fields {
 
   private wrong(name: string): FormatError {
     const found = JSON.stringify(this.fields[name])?.slice(0, 80) ?? "nothing";
-    return new FormatError(`${this.source} is not a manifest of a recon stream: "${name}" cannot be ${found}`);
+    return new FormatError(
+      `${this.source} is not a manifest of a recon stream: "${name}" cannot be ${found}`,
+    );
   }
 }
 

@@ -23,8 +23,7 @@ export function decodeRans(stored: Uint8Array, size: number): Uint8Array<ArrayBu
     words[i] = stored[from] | (stored[from + 1] << 8);
   const states = new Int32Array(STATES);
   for (let k = 0, from = at; k < STATES; k++, from += 4) {
-    states[k] =
-      stored[from] | (stored[from + 1] << 8) | (stored[from + 2] << 16) | (stored[from + 3] << 24);
+    states[k] = stored[from] | (stored[from + 1] << 8) | (stored[from + 2] << 16) | (stored[from + 3] << 24);
     if (states[k] < LOW) return null; // negative ones too, which are too large
   }
   const output = new Uint8Array(size);

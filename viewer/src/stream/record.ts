@@ -68,9 +68,7 @@ export class StreamRecord {
     const section = this.section(id);
     const content = decompress(section);
     if (content === null)
-      throw new FormatError(
-        `${this.nameOf(id)} does not unpack to the ${section.size} bytes that it states`,
-      );
+      throw new FormatError(`${this.nameOf(id)} does not unpack to the ${section.size} bytes that it states`);
     return content;
   }
 
@@ -150,7 +148,11 @@ export function parseRecord(content: Uint8Array, source: string, start = 0): Str
     checksum,
     length,
   );
-  parseSections(record, content.subarray(start + RECORD_HEADER, start + length), view.getUint16(start + 14, true));
+  parseSections(
+    record,
+    content.subarray(start + RECORD_HEADER, start + length),
+    view.getUint16(start + 14, true),
+  );
   return record;
 }
 
@@ -232,5 +234,9 @@ function decompress({ codec, stored, size }: Section): Uint8Array | null {
 
 const KNOWN = new Set<number>([
   ...Object.values(SectionId).filter((id) => id <= SectionId.values),
-  ...[1, 2, 3, 4, 5].flatMap((a) => [SectionId.values + a, SectionId.attributeMask + a, SectionId.latents + a]),
+  ...[1, 2, 3, 4, 5].flatMap((a) => [
+    SectionId.values + a,
+    SectionId.attributeMask + a,
+    SectionId.latents + a,
+  ]),
 ]);

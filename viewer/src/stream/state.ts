@@ -51,7 +51,10 @@ export class StreamState {
     if (record.kind !== RecordKind.keyframe)
       throw new FormatError(`${source}: frame ${frame} is not a keyframe`);
     const grids = new Int8Array(record.bytes(SectionId.grids));
-    if (grids.length !== ATTRIBUTES.length || grids.some((grid) => grid < GRID_RANGE[0] || grid > GRID_RANGE[1]))
+    if (
+      grids.length !== ATTRIBUTES.length ||
+      grids.some((grid) => grid < GRID_RANGE[0] || grid > GRID_RANGE[1])
+    )
       throw new FormatError(`${source}: the grids of frame ${frame} are out of range`);
     const steps = Array.from(grids, (grid) => 2 ** grid);
     // Before anything is allocated: the bytes that the state needs must be there.
@@ -244,8 +247,7 @@ export class StreamState {
       for (let i = 0; i < parents.length; i++) {
         if (parents[i] === 0) continue;
         const from = (parents[i] - 1) * strides[array] + column;
-        for (let k = 0; k < width; k++)
-          births[which][i * width + k] += values[from + k] / this.steps[index];
+        for (let k = 0; k < width; k++) births[which][i * width + k] += values[from + k] / this.steps[index];
       }
     });
   }
@@ -406,7 +408,8 @@ function addBytes(
   const groups = Math.ceil(outputs / 4);
   const grouped = new Int32Array(4 * groups * latents);
   for (let m = 0; m < outputs; m++)
-    for (let l = 0; l < latents; l++) grouped[((m >> 2) * latents + l) * 4 + (m & 3)] = entries[m * latents + l];
+    for (let l = 0; l < latents; l++)
+      grouped[((m >> 2) * latents + l) * 4 + (m & 3)] = entries[m * latents + l];
   const row = new Int32Array(latents);
   const sums = new Int32Array(4 * groups);
   let fits = true;

@@ -25,8 +25,10 @@ def main() -> None:
             write_stream(Path(folder), 30, 9, degree, seed=degree, **options)
             reader = StreamReader(folder)
             manifest = reader.manifest
-            names = [manifest.keyframes[0].name, *(file.name for file in manifest.segments)]
-            names += [file.name for file in manifest.keyframes[1:]]
+            # In the order of frames; a keyframe comes after the segment that leads to it.
+            files = [(file.frame, 1, file.name) for file in manifest.keyframes]
+            files += [(file.start + file.frames - 1, 0, file.name) for file in manifest.segments]
+            names = [name for _, _, name in sorted(files)]
             streams.append(
                 {
                     "codec": codecs[0].name.lower(),
