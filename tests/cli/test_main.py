@@ -35,7 +35,18 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    ["reconstruct", "evaluate", "benchmark", "view", "export", "submit", "stream", "synth", "models", "doctor"],
+    [
+        "reconstruct",
+        "evaluate",
+        "benchmark",
+        "view",
+        "export",
+        "submit",
+        "stream",
+        "synth",
+        "models",
+        "doctor",
+    ],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
