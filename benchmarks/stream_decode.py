@@ -160,7 +160,7 @@ def made_up_residual(state: StreamState, layout: str, seed: int) -> Residual:
 
 
 def raw_bytes(state: StreamState, residual: Residual) -> int:
-    """Return the bytes of the same changes as float32 by zstd, not rounded to steps: what a training without latents has."""
+    """Return the bytes of the same changes as float32 by zstd, not rounded to steps."""
     after = state.copy()
     apply_residual(after, residual)
     changes = np.concatenate([after.arrays[name] - state.arrays[name] for name in state.arrays], axis=1)
