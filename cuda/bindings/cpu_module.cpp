@@ -12,6 +12,7 @@ void bind_l1_ssim(nb::module_& m);
 void bind_nearest_neighbors(nb::module_& m);
 void bind_peak(nb::module_& m);
 void bind_rasterize(nb::module_& m);
+void bind_stream(nb::module_& m);
 void bind_sweep(nb::module_& m);
 }  // namespace recon
 
@@ -26,5 +27,6 @@ NB_MODULE(_core, m) {
   recon::bind_nearest_neighbors(m);
   recon::bind_peak(m);
   recon::bind_rasterize(m);
+  recon::bind_stream(m);
   recon::bind_sweep(m);
 }

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.export import export
     from recon.cli.models import models
     from recon.cli.reconstruct import reconstruct
+    from recon.cli.stream import stream
     from recon.cli.submit import submit
     from recon.cli.synth import synth
     from recon.cli.synth_spare import synth_spare
@@ -31,6 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         "view": view,
         "export": export,
         "submit": submit,
+        "stream": stream,
         "synth": synth,
         "models": models,
         "doctor": doctor,

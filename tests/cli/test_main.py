@@ -35,7 +35,18 @@ def test_help_loads_nothing_heavy():
 
 @pytest.mark.parametrize(
     "command",
-    ["reconstruct", "evaluate", "benchmark", "view", "export", "submit", "synth", "models", "doctor"],
+    [
+        "reconstruct",
+        "evaluate",
+        "benchmark",
+        "view",
+        "export",
+        "submit",
+        "stream",
+        "synth",
+        "models",
+        "doctor",
+    ],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -53,6 +64,7 @@ OPTIONS = {
     "export": "--to --output -o --camera-path",
     "submit spare": "--data --track --split --output -o --method --preset --scenes --seed --extra-data --device --set "
     "--executor --workers",
+    "stream info": "",
     "submit check": "--data --track --split --scenes",
     "synth": "--output -o --quality --size --seed --frames --format --depth --masks --colmap --overwrite",
     "models": "",
