@@ -37,7 +37,7 @@ class QualityConfig:
     )
     """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them."""
     resolution: ResolutionSettings = field(default_factory=lambda: ResolutionSettings(coarse_until=0.5))
-    """Smaller pictures first: as good, in less time."""
+    """Smaller pictures first: about as good, in less time."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
     """Growth and pruning; nothing grows by default, because a dense start does not need it."""
     dropout: DropoutSettings = field(default_factory=DropoutSettings)

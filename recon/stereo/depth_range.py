@@ -11,8 +11,8 @@ from recon.stereo.matches import TriangulatedMatches
 
 MIN_POINTS = 30
 """Fewer triangulated points than this do not give percentiles."""
-WIDER = 1.1
-"""A range that reaches nearer or farther by this factor is worth a search of its own."""
+FARTHER = 1.1
+"""A range that reaches farther by this factor is worth a search of its own."""
 PERCENTILE = 0.5
 WIDENING = 0.15
 """Share of the range of inverse depth added on each side."""
@@ -40,20 +40,19 @@ def depth_ranges(
     return ranges
 
 
-def wider_ranges(
+def farther_ranges(
     cameras: Sequence[Camera],
     ranges: Sequence[tuple[float, float]],
     bounds: tuple[float, float] | None = None,
 ) -> list[tuple[float, float]] | None:
-    """Return the (near, far) per camera that matches were not needed for; None where they reach hardly beyond `ranges`.
+    """Return `ranges` reaching as far as bounds or cameras allow; None where that is hardly farther.
 
-    Matches tell where textured surfaces are; plain ones may lie before or behind these.
+    Matches tell where textured surfaces are; a plain background may lie behind them.
     """
-    widest = [_widest(cameras, index, bounds) for index in range(len(cameras))]
-    reaches = any(
-        wide[0] * WIDER < own[0] or wide[1] > WIDER * own[1] for wide, own in zip(widest, ranges, strict=True)
-    )
-    return widest if reaches else None
+    farthest = [_widest(cameras, index, bounds)[1] for index in range(len(cameras))]
+    result = [(near, max(far, limit)) for (near, far), limit in zip(ranges, farthest, strict=True)]
+    reaches = any(limit > FARTHER * far for (_, far), limit in zip(ranges, farthest, strict=True))
+    return result if reaches else None
 
 
 def _widest(cameras: Sequence[Camera], index: int, bounds: tuple[float, float] | None) -> tuple[float, float]:

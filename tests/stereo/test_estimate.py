@@ -188,10 +188,10 @@ def test_photos_of_different_sizes(room):
 def test_progress_reaches_its_end(room):
     steps = []
     estimate_depth(room.scene.train_views[:2], progress=lambda done, total: steps.append((done, total)))
-    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert steps == [(done, 8) for done in range(1, 9)], "two photos, two passes, two ranges of depth"
 
 
-def test_what_lies_beyond_the_matches_is_found_too(room):
+def test_what_lies_behind_the_matches_is_found_too(room):
     views = room.scene.train_views[:3]
     first, truth = views[0], room.depths[views[0].name]
     near = np.flatnonzero(truth.reshape(-1) < np.percentile(truth, 30))[:: truth.size // 200]
@@ -209,7 +209,6 @@ def test_what_lies_beyond_the_matches_is_found_too(room):
     bounds = (0.5 * float(truth.min()), 2.0 * float(truth.max()))
     found = estimate_depth(
         views,
-        StereoSettings(wide_baseline=0.0),
         bounds=bounds,
         matches=few,
         progress=lambda done, total: steps.append((done, total)),
