@@ -70,18 +70,15 @@ def unpack_integers(
         if largest > limit:
             raise ReconError(f"holds {largest}, beyond the {limit} that it may reach")
         return content.view(np.int8).reshape(rows, columns), largest
-    numbers = np.empty(rows * columns, np.int32)
-    largest = core().unpack_integers(content, layout.width, numbers)
-    numbers = numbers.reshape(rows, columns)
+    numbers: Integer[ndarray, "rows columns"] = np.empty((rows, columns), np.int32)
+    largest = core().unpack_integers(content, layout.width, numbers.reshape(-1))
     if layout.predictor:
-        sums = np.cumsum(numbers, axis=0, dtype=np.int64)  # at most 2^23 rows of 2^31: no overflow
-        largest = int(np.abs(sums).max(initial=0))
-        numbers = sums
-    if largest << layout.shift > limit:
-        raise ReconError(f"holds {largest << layout.shift}, beyond the {limit} that it may reach")
-    if layout.predictor:
-        numbers = numbers.astype(np.int32)
-    return numbers << layout.shift if layout.shift else numbers, largest << layout.shift
+        numbers = np.cumsum(numbers, axis=0, dtype=np.int64)  # at most 2^23 rows of 2^31: no overflow
+        largest = int(np.abs(numbers).max(initial=0))
+    largest <<= layout.shift
+    if largest > limit:
+        raise ReconError(f"holds {largest}, beyond the {limit} that it may reach")
+    return numbers.astype(np.int32, copy=False) << layout.shift, largest
 
 
 def check_layout(layout: Layout, size: int, rows: int, columns: int) -> None:

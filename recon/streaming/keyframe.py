@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy import ndarray
@@ -116,7 +116,7 @@ def unpack_codes(
         raise ReconError(f"{source}: {record.name(id)} {error}") from None
 
 
-def pack_decoders(decoders: dict[int, Decoder | None], previous: dict[int, Decoder]) -> bytes:
+def pack_decoders(decoders: Mapping[int, Decoder | None], previous: Mapping[int, Decoder]) -> bytes:
     """Return decoders by attribute index, as differences where one of the same shape was there; None takes one away."""
     out = bytearray()
     for index, decoder in sorted(decoders.items()):

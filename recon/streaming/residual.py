@@ -164,14 +164,15 @@ def encode_residual(
     if len(residual.gated):
         mask(SectionId.GATE_MASK, residual.gated, len(state))
         matrix(SectionId.POSITIONS, residual.positions)
-    used = {index: one for index, one in residual.latents.items() if len(one.rows)}
+    used = {index: latents for index, latents in residual.latents.items() if len(latents.rows)}
     if used:
-        active = np.unique(np.concatenate([one.rows for one in used.values()]))
+        active = np.unique(np.concatenate([latents.rows for latents in used.values()]))
         mask(SectionId.ACTIVE_MASK, active, len(state))
-        for index, one in used.items():
-            if len(one.rows) < len(active):
-                mask(SectionId.ATTRIBUTE_MASK + index, np.searchsorted(active, one.rows), len(active))
-            matrix(SectionId.LATENTS + index, one.codes)
+        for index, latents in used.items():
+            if len(latents.rows) < len(active):
+                among = np.searchsorted(active, latents.rows).astype(np.int32)
+                mask(SectionId.ATTRIBUTE_MASK + index, among, len(active))
+            matrix(SectionId.LATENTS + index, latents.codes)
     return record
 
 
