@@ -11,8 +11,8 @@ from recon.stereo.matches import TriangulatedMatches
 
 MIN_POINTS = 30
 """Fewer triangulated points than this do not give percentiles."""
-FARTHER = 1.1
-"""A range that reaches farther by this factor is worth a search of its own."""
+WIDER = 1.1
+"""A range that reaches nearer or farther by this factor is worth a search of its own."""
 PERCENTILE = 0.5
 WIDENING = 0.15
 """Share of the range of inverse depth added on each side."""
@@ -40,18 +40,25 @@ def depth_ranges(
     return ranges
 
 
-def farther_ranges(
+def wider_ranges(
     cameras: Sequence[Camera],
     ranges: Sequence[tuple[float, float]],
     bounds: tuple[float, float] | None = None,
+    *,
+    nearer: bool = False,
 ) -> list[tuple[float, float]] | None:
-    """Return `ranges` reaching as far as bounds or cameras allow; None where that is hardly farther.
+    """Return `ranges` reaching as far, and with `nearer` also as near, as bounds or cameras allow; None where that is
+    hardly wider.
 
     Matches tell where textured surfaces are; a plain background may lie behind them.
     """
-    farthest = [_widest(cameras, index, bounds)[1] for index in range(len(cameras))]
-    result = [(near, max(far, limit)) for (near, far), limit in zip(ranges, farthest, strict=True)]
-    reaches = any(limit > FARTHER * far for (_, far), limit in zip(ranges, farthest, strict=True))
+    result = []
+    for index, (near, far) in enumerate(ranges):
+        nearest, farthest = _widest(cameras, index, bounds)
+        result.append((min(near, nearest) if nearer else near, max(far, farthest)))
+    reaches = any(
+        wide[0] * WIDER < own[0] or wide[1] > WIDER * own[1] for wide, own in zip(result, ranges, strict=True)
+    )
     return result if reaches else None
 
 

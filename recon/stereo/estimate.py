@@ -14,7 +14,7 @@ from recon.scene import View
 from recon.stereo.cleaning import fill_nearest, small_components
 from recon.stereo.consistency import agreement, floats_in_front, looks_different, outside_cutout
 from recon.stereo.depth_map import DepthMap
-from recon.stereo.depth_range import depth_ranges, farther_ranges
+from recon.stereo.depth_range import depth_ranges, wider_ranges
 from recon.stereo.matches import TriangulatedMatches, match_working_views
 from recon.stereo.matching import RawDepth, match, refine
 from recon.stereo.normals import normals_from_depth
@@ -50,7 +50,8 @@ def estimate_depth(
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
-    5. Do the same over a range that reaches as far as is plausible, for a plain background behind all matches.
+    5. Do the same over a range that reaches as far as is plausible, for a plain background behind all matches; at wide
+       baselines, where matches are few, as near as is plausible too.
     6. Fill small gaps where no photo looks through the filled surface.
 
     Only these views are read: held-out photos cannot take part, because nothing here knows the scene they are in.
@@ -80,11 +81,12 @@ def estimate_depth(
             "stereo found no two photos that show the same part of the scene with parallax between them: their "
             "cameras stand at one place or look at different things; check the poses, or add photos that overlap"
         )
-    if sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2:
+    wide = sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2
+    if wide:
         working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
     only_object = all(view.cutout is not None for view in views)
-    farther = None if only_object else farther_ranges(cameras, ranges, bounds)
-    searched = [ranges] if farther is None else [ranges, farther]
+    wider = None if only_object else wider_ranges(cameras, ranges, bounds, nearer=wide)
+    searched = [ranges] if wider is None else [ranges, wider]
     found: list[list[_Checked]] = []
     for number, of_round in enumerate(searched):
         report = None if progress is None else _part(progress, number, len(searched))
@@ -174,13 +176,14 @@ def _confirm(
     return _Checked(depth, confidence, count)
 
 
-def _beyond(own: _Checked, farther: _Checked, searched: tuple[float, float]) -> _Checked:
-    """Add what a farther search found beyond the range that was searched finely."""
-    take = (own.depth == 0) & (farther.depth > searched[1])
+def _beyond(own: _Checked, wider: _Checked, searched: tuple[float, float]) -> _Checked:
+    """Add what a wider search found beyond the range that was searched finely."""
+    near, far = searched
+    take = (own.depth == 0) & (wider.depth > 0) & ((wider.depth < near) | (wider.depth > far))
     return _Checked(
-        np.where(take, farther.depth, own.depth),
-        np.where(take, farther.confidence, own.confidence),
-        np.where(take, farther.agreements, own.agreements),
+        np.where(take, wider.depth, own.depth),
+        np.where(take, wider.confidence, own.confidence),
+        np.where(take, wider.agreements, own.agreements),
     )
 
 

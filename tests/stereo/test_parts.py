@@ -13,7 +13,7 @@ from recon.stereo.consistency import (
     relative_projection,
 )
 from recon.stereo.depth_map import DepthMap
-from recon.stereo.depth_range import depth_ranges, farther_ranges
+from recon.stereo.depth_range import depth_ranges, wider_ranges
 from recon.stereo.matching import lowest_weight
 from recon.stereo.normals import normals_from_depth
 from recon.stereo.sources import select_sources
@@ -149,12 +149,14 @@ def test_photos_with_few_points_take_those_of_all(pair):
         assert 0.8 * z.min() < near < z.min() and z.max() < far < 1.2 * z.max()
 
 
-def test_a_farther_range_is_searched_only_where_it_reaches_beyond(pair):
+def test_a_wider_range_is_searched_only_where_it_reaches_beyond(pair):
     own = [(3.0, 5.0)] * 2
-    assert farther_ranges(pair, own, bounds=(1.0, 5.2)) is None
-    assert farther_ranges(pair, own, bounds=(1.0, 9.0)) == [(3.0, 9.0)] * 2
-    assert farther_ranges(pair, own) is not None, "the cameras alone allow more"
-    assert farther_ranges(pair, depth_ranges(pair, NO_MATCHES)) is None, "that was searched already"
+    assert wider_ranges(pair, own, bounds=(1.0, 5.2)) is None
+    assert wider_ranges(pair, own, bounds=(2.9, 5.2), nearer=True) is None
+    assert wider_ranges(pair, own, bounds=(1.0, 9.0)) == [(3.0, 9.0)] * 2
+    assert wider_ranges(pair, own, bounds=(1.0, 4.0), nearer=True) == [(1.0, 5.0)] * 2
+    assert wider_ranges(pair, own) is not None, "the cameras alone allow more"
+    assert wider_ranges(pair, depth_ranges(pair, NO_MATCHES)) is None, "that was searched already"
 
 
 def test_sources_are_the_views_that_overlap():
