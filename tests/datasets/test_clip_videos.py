@@ -211,8 +211,20 @@ def test_videos_with_a_colmap_model_or_transforms(tmp_path: Path) -> None:
         assert [shown_in(view.image) for view in clip.scene(2).views] == [(2, 0), (2, 1)]
         assert_same_camera(clip.scene(2).views[1].camera, cameras[1], 1e-6)
         write_transforms_file(
-            tmp_path, [entry(cameras[0], "videos/left.mp4"), entry(cameras[1], "videos/right.mp4")]
+            tmp_path, [entry(cameras[0], "videos/left.mp4"), entry(cameras[1], "right/000000.png")]
         )
+
+
+def test_videos_of_one_name_or_several_poses(tmp_path: Path) -> None:
+    write_rows(tmp_path, large_cameras(2))
+    for suffix in (".mov", ".mp4"):
+        write_simple(tmp_path / f"cam00{suffix}", 2)
+    assert open_clip(tmp_path).train == ("cam00.mp4",)
+    (tmp_path / "poses_bounds.npy").unlink()
+    cameras = [camera.resized(WIDTH, HEIGHT) for camera in ring_cameras(3)]
+    write_transforms_file(tmp_path, [entry(c, f"cam00/{n}.png") for n, c in enumerate(cameras)])
+    with pytest.raises(ReconError, match="several poses of camera cam00, which has one video"):
+        open_clip(tmp_path)
 
 
 def test_different_lengths_and_rates(tmp_path: Path) -> None:

@@ -178,8 +178,11 @@ def _read_rows(folder: Path, file: Path) -> StatedCameras:
             f"{shown(file)} has {len(rows)} poses, but {shown(folder)} has {len(places)} videos or folders of "
             "pictures: each row must belong to one camera, in name order"
         )
+    names = _place_names(folder, places)
+    for name in names.values():
+        check_name(name)
     cameras = tuple(
-        StatedCamera(_stem(place), place, Pose(row_camera(row, _stem(place))), range=row[15:17])
+        StatedCamera(names[place], place, Pose(row_camera(row, names[place])), range=row[15:17])
         for row, place in zip(rows, places, strict=True)
     )
     return StatedCameras(file, cameras, held_out=(cameras[0].name,))
@@ -225,29 +228,26 @@ def _placed(
 def _place(folder: Path, listed: str) -> Path | None:
     """Find the folder or the video that a listed path stands for.
 
-    It may be the folder or the video itself, a picture called like one of them, or a picture in a camera's folder.
+    It may be the folder or the video itself, a picture called like one of them, or a picture in a camera's folder (of
+    which there may only be the video now).
     """
     path = PurePosixPath(listed)
     if path.is_absolute() or ".." in path.parts:
         raise ReconError(f"{listed} leads out of the clip's folder: put the pictures into it")
     bases = [folder, *(folder / root for root in ROOTS)]
-    is_video = path.suffix.lower() in VIDEO_SUFFIXES
-    if is_video:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
         return next((base / path for base in bases if (base / path).is_file()), None)
-    for base in bases:
-        if (base / path).is_dir():
-            return base / path
-    stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
-    for base in dict.fromkeys((folder / path.parent, *bases)):
-        if (base / stem).is_dir():
-            return base / stem
-        for suffix in VIDEO_SUFFIXES:
-            if (base / (stem + suffix)).is_file():
-                return base / (stem + suffix)
+    whole = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+    called = [path, whole, PurePosixPath(whole.name)]
     if path.parent.name and path.parent.name not in ROOTS:
+        called.append(path.parent)
+    for name in dict.fromkeys(called):
         for base in bases:
-            if (base / path.parent).is_dir():
-                return base / path.parent
+            if (base / name).is_dir():
+                return base / name
+            for suffix in VIDEO_SUFFIXES:
+                if (base / f"{name}{suffix}").is_file():
+                    return base / f"{name}{suffix}"
     return None
 
 

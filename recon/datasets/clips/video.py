@@ -126,6 +126,7 @@ class VideoFile:
         with self._told_as_sentence():
             self._container = av.open(str(self.path), format=DEMUXERS[self.path.suffix.lower()])
             stream = self._container.streams.video[0]
+            stream.codec_context.thread_count = 1  # a clip has many videos open
             if key > 0:
                 self._container.seek(self._stamps[key], stream=stream)
             self._decoded = self._container.decode(stream)
@@ -186,7 +187,9 @@ class VideoFile:
             if number is not None:
                 raise self._damaged(number) from error
             self._forget()
-            reason = getattr(error, "strerror", None) or error  # without the path, which ffmpeg's errors repeat
+            reason = (
+                getattr(error, "strerror", None) or error
+            )  # without the path, which ffmpeg's errors repeat
             raise ReconError(
                 f"{self._name} is not a readable video ({reason}): copy it again from the camera, or convert it with "
                 "`ffmpeg -i FILE OUT.mp4`"

@@ -40,6 +40,12 @@ class VideoRecording:
         self.name = folder.resolve().name
         self._size = size
         self._cameras = {camera.name: camera for camera in stated.cameras}
+        for name, camera in self._cameras.items():
+            if camera.pose is None:
+                raise ReconError(
+                    f"{shown(stated.file)} states several poses of camera {name}, which has one video: a camera that "
+                    "moves needs a folder of pictures"
+                )
         self._videos = {name: VideoFile(camera.place) for name, camera in self._cameras.items()}
         self.cameras = tuple(self._cameras)
         self.held_out, self.split_is_stated = stated.held_out, stated.split_is_stated
@@ -57,10 +63,7 @@ class VideoRecording:
     def view(self, camera: str, frame: int) -> View:
         stated, video = self._cameras[camera], self._videos[camera]
         pose = stated.pose
-        if pose is None:
-            raise ReconError(
-                f"camera {camera} has one video and several poses: a camera with a video must stand still"
-            )
+        assert pose is not None
         turns = video.quarter_turns
         width, height = (video.height, video.width) if turns % 2 else (video.width, video.height)
         if turns % 2 and (pose.camera.width > pose.camera.height) != (width > height):
