@@ -158,14 +158,34 @@ def test_pictures_in_order_are_decoded_once(tmp_path: Path, monkeypatch: pytest.
     assert len(starts) == 3 and 5 < starts[1] <= 15 and 25 < starts[2] <= 38
 
 
-def test_colours(tmp_path: Path) -> None:
-    """Colours come back as they were written by this package's own writer (BT.709)."""
-    from recon.export.video import write_video
+@pytest.mark.parametrize("colors", ["bt709", "smpte170m", "full range", "not stated"])
+def test_colours(tmp_path: Path, colors: str) -> None:
+    """Colours come back as they were written, by the matrix and range that the file states."""
+    import imageio_ffmpeg
 
     picture = np.zeros((64, 96, 3), np.uint8)
     for column, color in enumerate([(200, 40, 40), (40, 180, 60), (50, 60, 210), (128, 128, 128)]):
         picture[:, 24 * column : 24 * column + 24] = color
-    write_video(tmp_path / "colours.mp4", [picture] * 3, frames_per_second=30, quality=1)
+    matrix, span = ("bt709" if colors == "bt709" else "bt601"), ("pc" if colors == "full range" else "tv")
+    written = ["-vf", f"scale=out_color_matrix={matrix}:out_range={span}", "-pix_fmt", "yuv420p"]
+    if colors != "not stated":
+        tag = "bt709" if colors == "bt709" else "smpte170m"
+        written += ["-colorspace", tag, "-color_primaries", tag, "-color_trc", tag, "-color_range", span]
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "96x64", "-r", "30", "-i", "-"]
+    subprocess.run(
+        [
+            imageio_ffmpeg.get_ffmpeg_exe(),
+            "-loglevel",
+            "error",
+            *raw,
+            *written,
+            "-crf",
+            "1",
+            tmp_path / "colours.mp4",
+        ],
+        input=picture.tobytes() * 3,
+        check=True,
+    )
     found = VideoFile(tmp_path / "colours.mp4").picture(1)
     centres = (slice(8, 56), [12, 36, 60, 84])
     np.testing.assert_allclose(found[centres].astype(int), picture[centres].astype(int), atol=4)

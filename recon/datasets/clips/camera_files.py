@@ -32,6 +32,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 ROOTS = ("images", "frames", "ims", "videos", "input", "rgb")
 """Folders, beside the clip's own, in which cameras' folders and videos may lie."""
 
+_LONGEST_PATH = 255  # file systems take no longer names
+
 
 @dataclass(frozen=True, eq=False)
 class Pose:
@@ -135,6 +137,7 @@ def _read_transforms(folder: Path, file: Path, growing: bool) -> StatedCameras:
         if not isinstance(path, str) or not path or "\0" in path:
             raise ReconError(f"{shown(file)}: frame {number} has no file_path")
         path = path.replace("\\", "/").removeprefix("./")
+        check_name(path)
         try:
             stated = {**content, **entry}
             if "w" not in stated or "h" not in stated:
@@ -196,6 +199,9 @@ def _placed(
     place_of: dict[str, Path] = {}
     lost = []
     for path, pose in listed:
+        check_name(path)
+        if len(path) > _LONGEST_PATH:
+            raise ReconError(f"{shown(file)} lists a path of {len(path)} characters: nothing is called so")
         if path in place_of:
             raise ReconError(f"{shown(file)}: {path} is listed twice: every picture may have one camera only")
         place = _place(folder, path) or (_expected_place(folder, path) if growing else None)
@@ -232,8 +238,6 @@ def _place(folder: Path, listed: str) -> Path | None:
     which there may only be the video now).
     """
     path = PurePosixPath(listed)
-    if path.is_absolute() or ".." in path.parts:
-        raise ReconError(f"{listed} leads out of the clip's folder: put the pictures into it")
     bases = [folder, *(folder / root for root in ROOTS)]
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return next((base / path for base in bases if (base / path).is_file()), None)

@@ -16,6 +16,10 @@ from recon.errors import ReconError
 DEMUXERS = {".mp4": "mov", ".m4v": "mov", ".mov": "mov", ".webm": "matroska", ".mkv": "matroska"}
 """The one reader that may look at a file, by its name's ending: others start from play lists and open further files."""
 
+_BT601, _LIMITED, _FULL = 5, 1, 2
+_COLOR_MATRICES = (1, 4, 5, 6, 7, 9)
+"""BT.709, FCC, BT.601 (twice), SMPTE 240M, BT.2020: the same numbers in files (ITU-T H.273) and to the converter."""
+
 
 class VideoFile:
     """A video whose pictures are numbered in the order in which they are shown.
@@ -141,7 +145,7 @@ class VideoFile:
                 if reached == number:
                     if frame.is_corrupt or (frame.width, frame.height) != (self.width, self.height):
                         raise self._damaged(number)
-                    self._picture = frame.to_ndarray(format="rgb24")
+                    self._picture = _rgb(frame)
                     self._quarter_turns = round(frame.rotation / 90) % 4
                     self._last = number
                     return True
@@ -194,6 +198,18 @@ class VideoFile:
                 f"{self._name} is not a readable video ({reason}): copy it again from the camera, or convert it with "
                 "`ffmpeg -i FILE OUT.mp4`"
             ) from error
+
+
+def _rgb(frame: Any) -> UInt8[ndarray, "H W 3"]:
+    """Convert by the colour matrix and the range that the file states; without them, as FFmpeg does."""
+    matrix, span = int(frame.colorspace), int(frame.color_range)
+    return frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=matrix if matrix in _COLOR_MATRICES else _BT601,
+        dst_colorspace=_BT601,  # means nothing for RGB, but av 15 and 16 look at either only if they differ
+        src_color_range=span if span in (_LIMITED, _FULL) else _LIMITED,
+        dst_color_range=_FULL,
+    )
 
 
 def _rate(times: Float[ndarray, " N"], average: float | None) -> float | None:
