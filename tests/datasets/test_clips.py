@@ -179,6 +179,9 @@ def test_lists_that_grow_along(tmp_path: Path) -> None:
     file.write_text(file.read_text()[:100])  # somebody is writing it
     clip.refresh()
     assert len(clip) == 1
+    write_meta(tmp_path, [1], [0], 2)
+    clip.refresh()
+    assert len(clip) == 1 and clip.scene(0).train == ("1", "2")  # cameras stay the same
     write_meta(tmp_path, [1, 2], [0], 2)
     clip.refresh()
     assert len(clip) == 2

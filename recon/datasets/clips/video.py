@@ -1,6 +1,7 @@
 """Read single pictures of a video file, exactly the one that is asked for."""
 
 import threading
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,10 +86,11 @@ class VideoFile:
                     f"{self._name} has pictures of {self.width}x{self.height}, more than this program accepts: "
                     "scale it down"
                 )
-            stamps, keys = [], []
+            stamps, keys, held = [], [], 0
             for packet in container.demux(stream):
+                held += not packet.is_corrupt and (packet.size > 0 or packet.pts is not None)
                 if packet.size == 0 or packet.is_discard or packet.is_corrupt:
-                    continue
+                    continue  # the end, what an edit list cuts off, or the torn end of a file
                 if packet.pts is None:
                     raise ReconError(
                         f"{self._name} does not say when its pictures are shown: convert it, "
@@ -104,9 +106,9 @@ class VideoFile:
             raise ReconError(
                 f"{self._name} holds no pictures: it is cut off or damaged: copy it again from the camera"
             )
-        if len(self._stamps) < listed - 1:
+        if held < listed:
             raise ReconError(
-                f"{self._name} is cut off: it lists {listed} pictures and holds {len(self._stamps)}: copy it again"
+                f"{self._name} is cut off: it lists {listed} pictures and holds {held}: copy it again"
             )
         self._numbers = {stamp: number for number, stamp in enumerate(self._stamps)}
         self._keys = sorted(self._numbers[stamp] for stamp in set(keys))
@@ -115,7 +117,8 @@ class VideoFile:
 
     def _read(self, number: int) -> None:
         """Decode a picture into `_picture`, going on from the last one where that is the shortest way."""
-        key = max((key for key in self._keys if key <= number), default=0)
+        before = bisect_right(self._keys, number)
+        key = self._keys[before - 1] if before else 0
         if self._container is None or not self._last < number or key > self._last + 1:
             self._start(key)
         if not self._advance(number):
@@ -191,9 +194,7 @@ class VideoFile:
             if number is not None:
                 raise self._damaged(number) from error
             self._forget()
-            reason = (
-                getattr(error, "strerror", None) or error
-            )  # without the path, which ffmpeg's errors repeat
+            reason = getattr(error, "strerror", None) or error  # the latter repeats the path
             raise ReconError(
                 f"{self._name} is not a readable video ({reason}): copy it again from the camera, or convert it with "
                 "`ffmpeg -i FILE OUT.mp4`"
