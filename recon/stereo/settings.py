@@ -17,7 +17,7 @@ class StereoSettings:
     edges. Bounds the memory: about 3 bytes per pixel and plane."""
     coarse_pixels: int = 120_000
     """And at this many pixels from `coarse_baseline` on: photos that differ much agree better on what is coarse.
-    `quality` gains 1.0 dB over 320,000 pixels on scan65 at 800x600 with 3 views, docs/results.md says what on others."""
+    `quality` gains 1.0 dB over 320,000 pixels on scan65 at 800x600 with 3 views; for others see docs/results.md."""
     coarse_baseline: float = 15.0
     """Angle in degrees between photos and their sources from which photos are matched at `coarse_pixels`."""
     max_sources: int = 3
