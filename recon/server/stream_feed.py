@@ -157,11 +157,9 @@ class StreamFeed:
             len(client.messages) >= self._limits.frames
             or client.bytes + len(record.content) > self._limits.bytes
         ):
-            client.messages.clear()
-            client.messages.append({"type": "skip"})
-            client.bytes = 0
-            client.waits_for_keyframe = not keyframe
+            _skip(client)
             if not keyframe:
+                client.waits_for_keyframe = True
                 return
         client.waits_for_keyframe = False
         client.messages.append(record.content)
@@ -176,3 +174,11 @@ class StreamFeed:
             clients = list(self._clients)
         for client in clients:
             client.wake()
+
+
+def _skip(client: StreamClient) -> None:
+    """Drop what waits, but for the very first message, which says what this is."""
+    greeting = [one for one in client.messages if isinstance(one, dict) and one["type"] == "stream"]
+    client.messages.clear()
+    client.messages.extend([*greeting, {"type": "skip"}])
+    client.bytes = 0
