@@ -55,7 +55,7 @@ def posed_view(
     Raises:
         ReconError: when the file is no readable picture, or its shape is not the one the camera is for.
     """
-    _check_name(name)
+    check_name(name)
     header = read_header(path)
     upright = _camera_is_upright(header, camera)
     width, height = header.upright_size if upright else (header.width, header.height)
@@ -84,7 +84,7 @@ def posed_view(
 
 def withheld_view(name: str, camera: Camera, size: PictureSize) -> View:
     """Return a view that has a camera but no picture, such as a benchmark's hidden test view."""
-    _check_name(name)
+    check_name(name)
 
     def load() -> Pixels:
         raise ReconError(
@@ -125,13 +125,13 @@ def load_pixels(
     return Pixels(
         image=np.ascontiguousarray(area_average(color, *size), dtype=np.float32),
         mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
-        valid=None if valid is None else _fully_covered(valid, size),
+        valid=None if valid is None else fully_covered(valid, size),
         background=None if picture.alpha is None else background,
         depth=None if depth is None else _depth(depth, (color.shape[1], color.shape[0]), size, upright),
     )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Refuse names that would leave the folder when renders are written under them."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or parts[0] == "/" or not name.isprintable() or "\\" in name:
@@ -172,10 +172,10 @@ def _depth(
         return depth
     mean = area_average(depth, *size)
     spread = np.sqrt(np.maximum(area_average(depth * depth, *size) - mean * mean, 0.0))
-    return np.where(_fully_covered(depth > 0, size) & (spread < _SAME_SURFACE * mean), mean, 0.0).astype(
+    return np.where(fully_covered(depth > 0, size) & (spread < _SAME_SURFACE * mean), mean, 0.0).astype(
         np.float32
     )
 
 
-def _fully_covered(valid: Bool[ndarray, "H W"], size: tuple[int, int]) -> Bool[ndarray, "h w"]:
+def fully_covered(valid: Bool[ndarray, "H W"], size: tuple[int, int]) -> Bool[ndarray, "h w"]:
     return area_average(valid.astype(np.float32), *size) > 1 - 1e-4

@@ -1,0 +1,89 @@
+"""Training one residual frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recon import ops
+from recon.losses import PhotometricTerm
+from recon.queen.dynamic_pixels import dynamic_pixels, masked_view
+from recon.queen.frame_model import FrameModel
+from recon.queen.gradient_difference import gradient_difference
+from recon.queen.settings import QueenSettings
+from recon.splats import Gaussians
+from recon.streaming import Residual, StreamState
+from recon.train import TrainingView, ViewSampler
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One moment of a clip as its training cameras see it.
+
+    Attributes:
+        views: the same cameras in the same order at every moment.
+        background: colour behind everything, if known.
+    """
+
+    views: Sequence[TrainingView]
+    background: Tensor | None = None
+
+
+def train_frame(
+    state: StreamState,
+    before: Moment,
+    now: Moment,
+    settings: QueenSettings,
+    pixel_size: float,
+    generator: torch.Generator,
+) -> Residual:
+    """Find the residual that leads from the state of one moment to the next.
+
+    1. View-space gradient difference: which Gaussians the new photos pull at.
+    2. Residuals of these start at zero; gates as open as the difference says.
+    3. For a first part of the iterations, compare only the pixels that these Gaussians cover; then whole photos.
+    4. Round, and leave out what is zero.
+
+    Source: QUEEN (Girish et al. 2024), section 3.
+    """
+    device = now.views[0].image.device
+    gaussians = state.gaussians().to(device)
+    difference = gradient_difference(gaussians, before.views, now.views)
+    model = FrameModel(state, difference, settings, pixel_size, generator)
+    if len(model) == 0:
+        return Residual()
+    moving = gaussians[model.rows]
+    parts = [masked_view(view, dynamic_pixels(moving, view, settings.mask_block)) for view in now.views]
+    masked = [part for part in parts if part is not None] or list(now.views)
+
+    whole_from = int(settings.masked_share * settings.iterations)
+    samplers = ViewSampler(masked, generator), ViewSampler(now.views, generator)
+    loss_term = PhotometricTerm(ssim_weight=settings.ssim_weight)
+    for iteration in range(settings.iterations):
+        view = samplers[iteration >= whole_from].next(iteration, 0)
+        progress = iteration / settings.iterations
+        picture = rasterized(model.gaussians(), view, now.background)
+        loss = loss_term(picture, view, progress) + model.penalty()
+        loss.backward()
+        model.step(progress)
+    return model.residual()
+
+
+def rasterized(gaussians: Gaussians, view: TrainingView, background: Tensor | None) -> ops.Rasterization:
+    """Render Gaussians through a training view's camera."""
+    return ops.rasterize(
+        gaussians.means,
+        gaussians.quaternions,
+        gaussians.scales,
+        gaussians.opacities,
+        gaussians.sh,
+        view.world_to_camera,
+        view.intrinsics,
+        view.width,
+        view.height,
+        background=background,
+        near=view.near,
+    )
