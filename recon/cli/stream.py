@@ -28,7 +28,7 @@ def encode(
     resume: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Encode a clip of synchronised cameras as a stream that `recon view` plays; frames are written as they are trained.
+    """Encode a clip of synchronised cameras as a stream that `recon view` plays; each frame is written once trained.
 
     Args:
         capture: a clip: Dynamic 3D Gaussians' meta JSON, N3DV's layout, or cameras (transforms.json, COLMAP) beside one

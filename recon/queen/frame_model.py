@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from recon.queen.births import GrowthStatistics, NewGaussians
 from recon.queen.gates import HardConcreteGates
 from recon.queen.gradient_difference import dynamic
 from recon.queen.latents import PlainResidual, QuantisedLatents, rounded
@@ -80,6 +81,8 @@ class FrameModel:
         if self.gates is not None:
             groups += self.gates.groups
         self._optimizer = torch.optim.Adam(groups, eps=ADAM_EPSILON)
+        self._pixel_size = pixel_size
+        self.new: NewGaussians | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,12 +102,21 @@ class FrameModel:
             added.setdefault(one.array, []).append(part.residual(everything))
         for array, residuals in added.items():
             flat[array] = flat[array] + torch.cat(residuals, dim=1)
-        return Gaussians(
+        changed = Gaussians(
             **{
                 name: tensor.index_copy(0, self.rows, flat[name].reshape(-1, *tensor.shape[1:]))
                 for name, tensor in tensors.items()
             }
         )
+        return changed if self.new is None else Gaussians.concatenate([changed, self.new.gaussians])
+
+    def grow(self, statistics: GrowthStatistics, generator: torch.Generator) -> None:
+        """Put new Gaussians beside those that the photos pull at most."""
+        parents = statistics.strongest(self.settings.births)
+        if len(parents):
+            self.new = NewGaussians(
+                self.gaussians(), parents, self.settings.births, self._pixel_size, generator
+            )
 
     def penalty(self) -> Tensor | float:
         """Return what open gates cost."""
@@ -117,6 +129,8 @@ class FrameModel:
         self._optimizer.zero_grad(set_to_none=True)
         if self.gates is not None:
             self.gates.limit()
+        if self.new is not None:
+            self.new.step(progress)
 
     @torch.no_grad()
     def residual(self) -> Residual:
@@ -137,6 +151,10 @@ class FrameModel:
                 codes = np.ascontiguousarray(codes[kept], np.int32)
                 residual.latents[one.index] = Latents(rows[kept], codes, int(np.abs(codes).max()))
                 residual.decoders[one.index] = part.stored_decoder(self._state)
+        faded = self.gaussians().opacities[self.rows] <= self.settings.remove_below
+        residual.removed = rows[faded.cpu().numpy()]
+        if self.new is not None:
+            residual.births = self.new.births(self._state)
         return residual
 
     def _taking_part(self, difference: Float[Tensor, " N"]) -> Int[Tensor, " R"]:

@@ -58,12 +58,11 @@ def dynamic(difference: Float[Tensor, " N"], deviations: float) -> Bool[Tensor, 
     """Tell which Gaussians the next frame changes: those whose difference the noise of the still ones hardly reaches.
 
     Args:
-        deviations: robust standard deviations above the median; median and deviation are those of the Gaussians that
-            any photo's gradient reaches, most of which are still.
+        deviations: robust standard deviations above the median; both are those of the still ones as long as fewer than
+            half of all move.
     """
-    reached = difference[difference > 0]
-    if len(reached) == 0:
+    if len(difference) == 0:
         return torch.zeros_like(difference, dtype=torch.bool)
-    median = reached.median()
-    deviation = MAD_TO_DEVIATION * (reached - median).abs().median()
+    median = difference.median()
+    deviation = MAD_TO_DEVIATION * (difference - median).abs().median()
     return difference > median + deviations * deviation

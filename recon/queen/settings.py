@@ -65,6 +65,22 @@ class GateSettings:
 
 
 @dataclass(frozen=True)
+class BirthSettings:
+    """New Gaussians of a frame (QUEEN, appendix; 3DGS, section 5.2)."""
+
+    most: int = 500
+    """New Gaussians per frame at most; 0 for none."""
+    gradient: float = 1.25e-3
+    """They stand where the mean view-space gradient exceeds this; pictures are two units wide and high."""
+    at: float = 0.4
+    """Share of the iterations after which they come; until then gradients are collected."""
+    opacity: float = 0.1
+    """What they start with."""
+    least_opacity: float = 0.01
+    """New Gaussians that end below it are not kept."""
+
+
+@dataclass(frozen=True)
 class QueenSettings:
     """One residual frame."""
 
@@ -93,5 +109,6 @@ class QueenSettings:
     mask_block: int = 24
     """Side of the blocks in which those pixels are taken, in pixels of the pictures."""
     ssim_weight: float = 0.2
-    births: int = 0
-    """New Gaussians per frame at most."""
+    births: BirthSettings = field(default_factory=BirthSettings)
+    remove_below: float = 0.005
+    """Gaussians of this opacity or less leave the stream (3DGS's pruning)."""
