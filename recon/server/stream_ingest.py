@@ -26,7 +26,7 @@ from starlette.routing import Route
 from recon.errors import ReconError
 from recon.server.access import INGEST
 from recon.server.bodies import read_body
-from recon.server.stream_session import MAX_CAMERAS, stream_camera
+from recon.server.stream_session import MAX_CAMERAS, stream_cameras
 from recon.streaming.layout import RecordKind
 from recon.streaming.manifest import MANIFEST, read_manifest
 from recon.streaming.record import parse_record
@@ -239,10 +239,9 @@ def _parse_options(body: bytes, keyframe_seconds: float) -> StreamOptions:
             raise ReconError("title and licence must be words: at most 200 and 10000 letters")
     if not isinstance(cameras, list) or len(cameras) > MAX_CAMERAS:
         raise ReconError(f"cameras must be a list of at most {MAX_CAMERAS}")
-    known = [stream_camera(camera) for camera in cameras]
-    if None in known:
+    kept = stream_cameras(cameras)
+    if len(kept) < len(cameras):
         raise ReconError("a camera needs name, role, width, height, intrinsics and world_to_camera")
-    kept: list[Any] = [camera for camera in known if camera is not None]
     return StreamOptions(
         fps=float(fps),
         keyframe_seconds=keyframe_seconds,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,9 @@ MANIFEST_ADDRESS = "api/stream/manifest.json"
 SOCKET_ADDRESS = "api/stream/live"
 
 MAX_CAMERAS = 1024
+
+_LARGEST = 1e30
+"""JSON has whole numbers that no float holds."""
 
 
 def stream_session(path: Path) -> Session:
@@ -32,23 +34,22 @@ def stream_session(path: Path) -> Session:
     return Session(description)
 
 
-def _told(manifest: Manifest) -> dict[str, Any]:
-    cameras = [camera for camera in map(stream_camera, manifest.cameras[:MAX_CAMERAS]) if camera is not None]
-    told: dict[str, Any] = {"up": list(manifest.up)}
-    if manifest.title:
-        told["title"] = manifest.title
-    told["cameras"] = [
-        {"id": f"c{number}", **camera, "photo": None, "picture": None, "psnr": None, "ssim": None}
-        for number, camera in enumerate(cameras)
-    ]
-    return told
-
-
-def stream_camera(data: Any) -> dict[str, Any] | None:
-    """Return what a manifest says of a camera, or None where it does not describe one.
+def stream_cameras(cameras: list[Any]) -> list[dict[str, Any]]:
+    """Return those of a manifest's cameras that are cameras, as `api/session` tells them.
 
     The manifest may come from anybody, so nothing but numbers and a name gets through.
     """
+    known = [camera for camera in map(_camera, cameras[:MAX_CAMERAS]) if camera is not None]
+    nothing = {"photo": None, "picture": None, "psnr": None, "ssim": None}
+    return [{"id": f"c{number}", **camera, **nothing} for number, camera in enumerate(known)]
+
+
+def _told(manifest: Manifest) -> dict[str, Any]:
+    told = {"up": list(manifest.up), "cameras": stream_cameras(manifest.cameras)}
+    return {**told, "title": manifest.title} if manifest.title else told
+
+
+def _camera(data: Any) -> dict[str, Any] | None:
     if not isinstance(data, dict):
         return None
     name, role, size = data.get("name"), data.get("role"), (data.get("width"), data.get("height"))
@@ -67,5 +68,5 @@ def _are_numbers(value: Any, count: int) -> bool:
     return (
         isinstance(value, list)
         and len(value) == count
-        and all(type(number) in (int, float) and math.isfinite(number) for number in value)
+        and all(type(number) in (int, float) and abs(number) <= _LARGEST for number in value)
     )

@@ -45,7 +45,7 @@ class StreamTail:
             self._feed.replace()
             self._follower, self._shown = self._new_follower(), None
             return True
-        except ReconError:
+        except (ReconError, OSError):
             return False
         manifest = follower.manifest
         if manifest is not None and manifest is not self._shown:

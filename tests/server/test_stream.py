@@ -128,6 +128,7 @@ def test_a_page_is_told_of_a_stream(growing, serve, tmp_path, run):
         {"height": True},
         {"intrinsics": [1.0, 2.0]},
         {"intrinsics": [1.0, 2.0, "3", 4.0]},
+        {"intrinsics": [1.0, 2.0, 3.0, 10**400]},
         {"world_to_camera": [float(i) for i in range(17)]},
     ],
 )

@@ -22,7 +22,7 @@ from recon.server.running import running
 from recon.server.session import Stage
 from recon.server.stream_ingest import IngestLimits
 from recon.server.stream_service import StreamService
-from recon.server.stream_session import stream_session
+from recon.server.stream_session import stream_cameras, stream_session
 from recon.streaming import StreamOptions, StreamReader, StreamWriter, parse_record, stream_info
 from recon.streaming.follow import StreamFollower
 from recon.streaming.manifest import MANIFEST, read_manifest
@@ -34,6 +34,15 @@ ADDRESS = "http://127.0.0.1:8000"
 TOKEN = "battery-staple-of-a-producer"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 FRAME = {**BEARER, "recon-producer": "producer-1", "content-type": "application/octet-stream"}
+CAMERA = {
+    "name": "left",
+    "role": "test",
+    "width": 640,
+    "height": 360,
+    "intrinsics": [500.0, 500.0, 320.0, 180.0],
+    "world_to_camera": np.eye(4).ravel().tolist(),
+    "secret": "no",
+}
 SOON = PushPatience(timeout=20, first_wait=0.02, longest_wait=0.1, give_up=20, look=0.01)
 
 
@@ -137,7 +146,7 @@ def test_one_producer_at_a_time(serve, records):
 def test_frames_come_in_sequence(serve, records, tmp_path):
     client = serve()
     assert client.get("/api/stream/manifest.json").status_code == 404
-    told = {"fps": 25, "title": "a dance", "licence": "CC BY 4.0", "up": [0, 0, 1], "cameras": []}
+    told = {"fps": 25, "title": "a dance", "licence": "CC BY 4.0", "up": [0, 0, 1], "cameras": [CAMERA]}
     answer = client.post("/api/ingest/begin", content=json.dumps(told), headers=FRAME)
     assert answer.json() == {"expected": 0}
     early = send(client, records[1].content)
@@ -154,6 +163,7 @@ def test_frames_come_in_sequence(serve, records, tmp_path):
         assert read_manifest(tmp_path / "taken").frames <= one.frame + 1, "a valid stream at any time"
     manifest = read_manifest(tmp_path / "taken")
     assert (manifest.live, manifest.fps, manifest.title, manifest.up) == (True, 25.0, "a dance", [0, 0, 1])
+    assert manifest.cameras == stream_cameras([CAMERA]) and "secret" not in manifest.cameras[0]
     assert client.post("/api/ingest/end", headers=FRAME).json() == {"frames": 12}
     assert client.post("/api/ingest/end", headers=FRAME).json() == {"frames": 12}
     assert not read_manifest(tmp_path / "taken").live
