@@ -39,7 +39,7 @@ def encode(
         test_cameras: names of the cameras to hold out and measure on; by default those that the clip holds out.
         start: first frame.
         frames: how many frames; by default all.
-        fps: frames per second, where the clip does not say or says wrong.
+        fps: frames per second: of folders of pictures that do not say; videos are resampled to it.
         downscale: shrink pictures by this factor.
         max_size: shrink pictures until their longer side has this many pixels.
         watch: the clip is still being recorded: wait for frames as they come.

@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,10 @@ class EncoderSettings:
     """Between keyframes."""
     preview_gaussians: int = 20_000
     """Gaussians of the reduced keyframe that a page shows first; 0 for none."""
+    seed: int = 0
+    """Of all random numbers."""
+    pixel_size: float = 0.0
+    """World size of a pixel at the median depth, the unit of all steps; frame 0 tells it."""
 
 
 def encode(options: EncodeOptions) -> Path:
@@ -93,34 +97,33 @@ def encode(options: EncodeOptions) -> Path:
         ReconError: for any problem with the clip, the settings or the folder.
     """
     folder = Path(options.output)
-    settings = _settings(options, folder)
+    resumed = options.resume and (folder / MANIFEST).exists()
+    settings = _stored_settings(options, folder) if resumed else _settings(options)
     device = torch.device(choose_device(options.device))  # type: ignore[arg-type]
     clip = _open(options)
     for warning in clip.warnings:
         say(f"warning: {warning}")
-    moments = _moments(clip, options)
     stream = StreamOptions(
         fps=clip.fps,
         segment_seconds=settings.segment_seconds,
         keyframe_seconds=settings.keyframe_seconds,
         title=clip.name,
     )
-    if options.resume and (folder / MANIFEST).exists():
+    if resumed:
         writer = StreamWriter.resume(folder, stream)
-        pixel_size = float(read_yaml(folder / SETTINGS_FILE)["pixel_size"])
-        say(f"{folder} has frames 0 to {writer.state.frame}; going on after it")
-        before = _skip(moments, writer.state.frame)
+        say(f"{folder} has frames 0 to {writer.state.frame}; going on after these")
+        before = clip.scene(writer.state.frame)
     else:
-        writer, pixel_size, before = _begin(options, settings, moments, stream, device)
+        writer, settings, before = _begin(options, settings, clip, stream, device)
     log = _Log(folder)
-    for scene in moments:
+    for scene in _moments(clip, options, writer.state.frame + 1):
         for warning in scene.warnings:
             say(f"warning: {warning}")
         started, processor = time.perf_counter(), time.process_time()
-        pair = _pair(before, scene, device)
+        pair = moment_pair(before, scene, device)
         frame = writer.state.frame + 1
-        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + frame)
-        residual = train_frame(writer.state, *pair, settings.frame, pixel_size, generator)
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + frame)
+        residual = train_frame(writer.state, *pair, settings.frame, settings.pixel_size, generator)
         record = writer.append(residual)
         log.add(
             writer.state, scene, len(record), time.perf_counter() - started, time.process_time() - processor
@@ -134,10 +137,11 @@ def encode(options: EncodeOptions) -> Path:
 def _begin(
     options: EncodeOptions,
     settings: EncoderSettings,
-    moments: Iterator[Scene],
+    clip: Clip,
     stream: StreamOptions,
     device: torch.device,
-) -> tuple[StreamWriter, float, Scene]:
+) -> tuple[StreamWriter, EncoderSettings, Scene]:
+    """Write frame 0; returns the writer, the settings with what only frame 0 could tell, and the moment."""
     folder = Path(options.output)
     if folder.exists() and any(folder.iterdir()):
         if (folder / MANIFEST).exists() and not options.overwrite:
@@ -150,20 +154,21 @@ def _begin(
             raise ReconError(f"{folder} is not empty: choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     started, processor = time.perf_counter(), time.process_time()
-    scene = next(moments, None)
+    scene = next(_moments(clip, options, 0), None)
     if scene is None:
         raise ReconError(f"{options.capture} has no frame to begin with")
     say(f"{len(scene.train)} training cameras, {len(scene.test)} held out")
-    first = first_frame(Path(options.capture), scene, settings.first, options.seed, device)
+    first = first_frame(Path(options.capture), scene, settings.first, settings.seed, device)
+    settings = replace(settings, pixel_size=first.pixel_size)
     anchors = None
     if settings.frame.anchors:
         anchors = anchor_cells(first.gaussians.means.numpy(), settings.frame.anchor_pixels * first.pixel_size)
     state, _ = state_of(first.gaussians, anchors=anchors)
     stream.up = mean_up([view.camera for view in scene.train_views]).tolist()
     stream.cameras = [_camera(number, scene, name) for number, name in enumerate((*scene.train, *scene.test))]
-    facts = {"version": __version__, "pixel_size": first.pixel_size, "seed": options.seed}
     with atomic_write(folder / SETTINGS_FILE) as file:
-        file.write(yaml.safe_dump({**facts, **to_plain(settings)}, sort_keys=False).encode())
+        content = {"version": __version__, **to_plain(settings)}
+        file.write(yaml.safe_dump(content, sort_keys=False).encode())
     preview = None
     if 0 < settings.preview_gaussians < len(state):
         preview = preview_of(state, settings.preview_gaussians)
@@ -171,7 +176,7 @@ def _begin(
     key = next(file for file in writer.manifest.keyframes if not file.preview)
     seconds = time.perf_counter() - started, time.process_time() - processor
     _Log(folder).add(state, scene, key.bytes, *seconds)
-    return writer, first.pixel_size, scene
+    return writer, settings, scene
 
 
 class _Log:
@@ -208,18 +213,24 @@ class _Log:
         say(f"frame {state.frame}: {shown}{size / 1e3:.1f} kB, {seconds:.1f} s, {len(state)} Gaussians")
 
 
-def _settings(options: EncodeOptions, folder: Path) -> EncoderSettings:
-    """Lay the preset and the person's own settings over the defaults; a resumed stream keeps its own."""
-    if options.resume and (folder / SETTINGS_FILE).exists():
-        stored = read_yaml(folder / SETTINGS_FILE)
-        for name in ("version", "pixel_size", "seed"):
-            stored.pop(name, None)
-        return from_plain(EncoderSettings, stored, str(folder / SETTINGS_FILE))
+def _settings(options: EncodeOptions) -> EncoderSettings:
+    """Lay the preset and the person's own settings over the defaults."""
     presets = read_yaml(configs_folder() / "streams" / "queen.yaml")
     if options.preset not in presets:
         raise ReconError(f"there is no preset {options.preset!r}; there are {', '.join(presets)}")
     plain = merged(presets[options.preset] or {}, parse_overrides(options.settings))
-    return from_plain(EncoderSettings, plain, "encoder")
+    return replace(from_plain(EncoderSettings, plain, "encoder"), seed=options.seed)
+
+
+def _stored_settings(options: EncodeOptions, folder: Path) -> EncoderSettings:
+    """Return what a stream was begun with; other settings would be ignored, so they are refused."""
+    stored = read_yaml(folder / SETTINGS_FILE)
+    stored.pop("version", None)
+    if merged(stored, parse_overrides(options.settings)) != stored:
+        raise ReconError(
+            f"{folder} was begun with other settings, and --resume goes on with those: leave --set out"
+        )
+    return from_plain(EncoderSettings, stored, str(folder / SETTINGS_FILE))
 
 
 def _open(options: EncodeOptions) -> Clip:
@@ -236,9 +247,9 @@ def _open(options: EncodeOptions) -> Clip:
     )
 
 
-def _moments(clip: Clip, options: EncodeOptions) -> Iterator[Scene]:
-    """Yield the clip's moments in order; where it grows, wait for the next until none comes for a while."""
-    frame, seen = 0, time.monotonic()
+def _moments(clip: Clip, options: EncodeOptions, frame: int) -> Iterator[Scene]:
+    """Yield the clip's moments from a frame on; where it grows, wait for the next until none comes for a while."""
+    seen = time.monotonic()
     while options.frames is None or frame < options.frames:
         if frame < len(clip):
             yield clip.scene(frame)
@@ -253,16 +264,7 @@ def _moments(clip: Clip, options: EncodeOptions) -> Iterator[Scene]:
         clip.refresh()
 
 
-def _skip(moments: Iterator[Scene], frame: int) -> Scene:
-    for number, scene in enumerate(moments):
-        if number == frame:
-            return scene
-    raise ReconError(
-        f"the stream has frame {frame}, but the clip ends before it: give the clip it was made from"
-    )
-
-
-def _pair(before: Scene, now: Scene, device: torch.device) -> tuple[Moment, Moment]:
+def moment_pair(before: Scene, now: Scene, device: torch.device) -> tuple[Moment, Moment]:
     """Return what the cameras that have both moments saw."""
     shared = [name for name in now.train if name in before.train]
     if not shared:

@@ -68,7 +68,7 @@ class GateSettings:
 class BirthSettings:
     """New Gaussians of a frame (QUEEN, appendix; 3DGS, section 5.2)."""
 
-    most: int = 500
+    most: int = 0
     """New Gaussians per frame at most; 0 for none."""
     gradient: float = 1.25e-3
     """They stand where the mean view-space gradient exceeds this; pictures are two units wide and high."""
@@ -90,7 +90,7 @@ class QueenSettings:
     """Step of the centres at the start, in pixels at the median depth."""
     means_final: float = 0.1
     """Factor that it has decayed to at the end (exponentially)."""
-    position_step: float = 0.1
+    position_step: float = 0.2
     """Quantisation step of the centres' moves, in pixels at the median depth."""
     quantised: bool = True
     """Latents and decoders; otherwise every attribute's residual is stored as it is, on the stream's grids."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from make_clips import SIZE, seed_of, write_frame, write_meta
-from make_pictures import assert_same_camera, smooth_picture
+from make_pictures import assert_same_camera, ring_cameras, smooth_picture
 
 from recon.datasets.clips import open_clip
 from recon.datasets.posed_view import decode
 from recon.errors import ReconError
 from recon.scene import Camera
+from recon.synth.layout import clip_meta
 
 
 def write_clip(
@@ -42,6 +43,20 @@ def test_every_moment_has_all_cameras(tmp_path: Path) -> None:
         for view in scene.views:
             assert_same_camera(view.camera, cameras[int(view.name)])
             np.testing.assert_array_equal(view.image, picture(int(view.name), frame))
+
+
+def test_what_synth_writes(tmp_path: Path) -> None:
+    cameras = ring_cameras(3)
+    for held_out, name in ((False, "train_meta.json"), (True, "test_meta.json")):
+        numbers = [2] if held_out else [0, 1]
+        rows = [[(cameras[c], c, f"{c}/{frame:06d}.png") for c in numbers] for frame in range(2)]
+        (tmp_path / name).write_text(json.dumps(clip_meta(rows, SIZE, 12.5)))
+    for number in range(3):
+        for frame in range(2):
+            write_frame(tmp_path / "ims" / str(number), number, frame)
+    clip = open_clip(tmp_path)
+    assert (len(clip), clip.fps, clip.train, clip.test) == (2, 12.5, ("0", "1"), ("2",))
+    assert_same_camera(clip.scene(1).view("2").camera, cameras[2])
 
 
 def test_pictures_shrink(tmp_path: Path) -> None:
@@ -164,6 +179,9 @@ def test_lists_that_grow_along(tmp_path: Path) -> None:
     file.write_text(file.read_text()[:100])  # somebody is writing it
     clip.refresh()
     assert len(clip) == 1
+    write_meta(tmp_path, [1], [0], 2)
+    clip.refresh()
+    assert len(clip) == 1 and clip.scene(0).train == ("1", "2")  # cameras stay the same
     write_meta(tmp_path, [1, 2], [0], 2)
     clip.refresh()
     assert len(clip) == 2

@@ -118,7 +118,9 @@ def test_an_interrupted_stream_goes_on_to_the_same_bytes(clip, encoded, tmp_path
     monkeypatch.setattr(module, "train_frame", trained)
     with pytest.raises(ReconError, match="--resume"):
         encode(options)
-    encode(replace(options, resume=True, settings=()))
+    with pytest.raises(ReconError, match="other settings"):
+        encode(replace(options, resume=True, settings=("frame.iterations=99",)))
+    encode(replace(options, resume=True, settings=QUICK[1:3]))
     assert [row["frame"] for row in rows(folder)] == list(range(6))
     ours, theirs = (StreamReader(one).state_at(5).checksum() for one in (folder, encoded))
     assert ours == theirs

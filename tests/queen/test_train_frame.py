@@ -15,7 +15,7 @@ from recon.streaming import apply_residual
 from recon.streaming.layout import ATTRIBUTES
 from recon.streaming.residual import encode_residual
 
-SHORT = QueenSettings(iterations=60, mask_block=8, births=BirthSettings(most=0))
+SHORT = QueenSettings(iterations=60, mask_block=8)
 
 
 def trained(moving, settings: QueenSettings, seed: int = 0):

@@ -32,6 +32,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv")
 ROOTS = ("images", "frames", "ims", "videos", "input", "rgb")
 """Folders, beside the clip's own, in which cameras' folders and videos may lie."""
 
+_LONGEST_PATH = 255  # file systems take no longer names
+
 
 @dataclass(frozen=True, eq=False)
 class Pose:
@@ -135,6 +137,7 @@ def _read_transforms(folder: Path, file: Path, growing: bool) -> StatedCameras:
         if not isinstance(path, str) or not path or "\0" in path:
             raise ReconError(f"{shown(file)}: frame {number} has no file_path")
         path = path.replace("\\", "/").removeprefix("./")
+        check_name(path)
         try:
             stated = {**content, **entry}
             if "w" not in stated or "h" not in stated:
@@ -178,8 +181,11 @@ def _read_rows(folder: Path, file: Path) -> StatedCameras:
             f"{shown(file)} has {len(rows)} poses, but {shown(folder)} has {len(places)} videos or folders of "
             "pictures: each row must belong to one camera, in name order"
         )
+    names = _place_names(folder, places)
+    for name in names.values():
+        check_name(name)
     cameras = tuple(
-        StatedCamera(_stem(place), place, Pose(row_camera(row, _stem(place))), range=row[15:17])
+        StatedCamera(names[place], place, Pose(row_camera(row, names[place])), range=row[15:17])
         for row, place in zip(rows, places, strict=True)
     )
     return StatedCameras(file, cameras, held_out=(cameras[0].name,))
@@ -193,6 +199,9 @@ def _placed(
     place_of: dict[str, Path] = {}
     lost = []
     for path, pose in listed:
+        check_name(path)
+        if len(path) > _LONGEST_PATH:
+            raise ReconError(f"{shown(file)} lists a path of {len(path)} characters: nothing is called so")
         if path in place_of:
             raise ReconError(f"{shown(file)}: {path} is listed twice: every picture may have one camera only")
         place = _place(folder, path) or (_expected_place(folder, path) if growing else None)
@@ -225,29 +234,24 @@ def _placed(
 def _place(folder: Path, listed: str) -> Path | None:
     """Find the folder or the video that a listed path stands for.
 
-    It may be the folder or the video itself, a picture called like one of them, or a picture in a camera's folder.
+    It may be the folder or the video itself, a picture called like one of them, or a picture in a camera's folder (of
+    which there may only be the video now).
     """
     path = PurePosixPath(listed)
-    if path.is_absolute() or ".." in path.parts:
-        raise ReconError(f"{listed} leads out of the clip's folder: put the pictures into it")
     bases = [folder, *(folder / root for root in ROOTS)]
-    is_video = path.suffix.lower() in VIDEO_SUFFIXES
-    if is_video:
+    if path.suffix.lower() in VIDEO_SUFFIXES:
         return next((base / path for base in bases if (base / path).is_file()), None)
-    for base in bases:
-        if (base / path).is_dir():
-            return base / path
-    stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
-    for base in dict.fromkeys((folder / path.parent, *bases)):
-        if (base / stem).is_dir():
-            return base / stem
-        for suffix in VIDEO_SUFFIXES:
-            if (base / (stem + suffix)).is_file():
-                return base / (stem + suffix)
+    whole = path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+    called = [path, whole, PurePosixPath(whole.name)]
     if path.parent.name and path.parent.name not in ROOTS:
+        called.append(path.parent)
+    for name in dict.fromkeys(called):
         for base in bases:
-            if (base / path.parent).is_dir():
-                return base / path.parent
+            if (base / name).is_dir():
+                return base / name
+            for suffix in VIDEO_SUFFIXES:
+                if (base / f"{name}{suffix}").is_file():
+                    return base / f"{name}{suffix}"
     return None
 
 

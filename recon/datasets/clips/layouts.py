@@ -7,6 +7,7 @@ from recon.datasets.clips.camera_files import camera_file, read_cameras_of_clip
 from recon.datasets.clips.clip import Clip, RecordedClip, Recording
 from recon.datasets.clips.meta import MetaRecording
 from recon.datasets.clips.picture_folders import FolderRecording
+from recon.datasets.clips.videos import VideoRecording
 from recon.datasets.decode import shown
 from recon.datasets.folder import describe_contents
 from recon.datasets.multi_camera import META_FILES
@@ -44,7 +45,8 @@ def open_clip(
             out none.
         start: the first frame; it becomes frame 0.
         frames: how many frames, by default all.
-        fps: frames per second, instead of what the files say.
+        fps: frames per second, instead of what the files say. Of videos, the pictures nearest to these moments are
+            taken.
         downscale, max_size: shrink pictures.
         growing: the folder is still being recorded: it may be empty, only whole pictures count, and `refresh` finds
             new ones.
@@ -55,7 +57,7 @@ def open_clip(
     folder = Path(folder)
     if fps is not None and not 0 < fps < 1e6:
         raise ReconError(f"frames per second must be a positive number, got {fps}")
-    recording = _read(folder, PictureSize(downscale, max_size), growing)
+    recording = _read(folder, PictureSize(downscale, max_size), growing, fps)
     if len(recording.cameras) < 2:
         raise ReconError(
             f"{shown(folder)} has one camera only: a clip needs two or more that film the same moments"
@@ -71,7 +73,7 @@ def open_clip(
     )
 
 
-def _read(folder: Path, size: PictureSize, growing: bool) -> Recording:
+def _read(folder: Path, size: PictureSize, growing: bool, fps: float | None) -> Recording:
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise ReconError(f"{shown(folder)} {problem}: give the folder that holds the clip")
@@ -80,7 +82,20 @@ def _read(folder: Path, size: PictureSize, growing: bool) -> Recording:
     file = camera_file(folder)
     if file is not None:
         stated = read_cameras_of_clip(folder, file, growing=growing)
-        return FolderRecording(folder, stated, size, growing=growing)
+        videos = [camera for camera in stated.cameras if camera.is_video]
+        if not videos:
+            return FolderRecording(folder, stated, size, growing=growing)
+        if len(videos) < len(stated.cameras):
+            raise ReconError(
+                f"{shown(folder)} has videos of {len(videos)} cameras and folders of pictures of "
+                f"{len(stated.cameras) - len(videos)}: a clip has either the one or the other for all its cameras"
+            )
+        if growing:
+            raise ReconError(
+                f"{shown(folder)} holds videos, which cannot be followed while they are written: "
+                "record folders of pictures, or open it when it is complete"
+            )
+        return VideoRecording(folder, stated, size, fps=fps)
     known = "\n".join(f"  {name}: {marks}" for name, marks in CLIP_LAYOUTS.items())
     raise ReconError(
         f"{shown(folder)} holds no clip in a supported layout: it {describe_contents(folder)}. Supported are\n{known}"

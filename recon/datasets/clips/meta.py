@@ -10,7 +10,7 @@ from recon.datasets.multi_camera import META_FILES, cameras_at, pictures_at, rea
 from recon.datasets.posed_view import check_name, posed_view
 from recon.datasets.resize import PictureSize
 from recon.errors import ReconError
-from recon.scene import View
+from recon.scene import Camera, View
 
 
 class MetaRecording:
@@ -37,6 +37,7 @@ class MetaRecording:
         self._parts: dict[str, str] = {}
         self._listed: dict[str, list[str | None]] = {}
         self._present: dict[str, set[int]] = {}
+        self._moments: dict[str, tuple[int, dict[str, tuple[str, Camera]]]] = {}
         self._whole: set[str] = set()
         self._read()
         self._look()
@@ -45,11 +46,8 @@ class MetaRecording:
         return self._present[camera]
 
     def view(self, camera: str, frame: int) -> View:
-        part = self._parts[camera]
-        for number, name, posed in cameras_at(self._files[part], self._metas[part], frame):
-            if str(number) == camera:
-                return posed_view(camera, self._folder / "ims" / name, posed, self._size)
-        raise ReconError(f"{shown(self._files[part])}: frame {frame} does not list camera {camera}")
+        name, posed = self._moment(self._parts[camera], frame)[camera]
+        return posed_view(camera, self._folder / "ims" / name, posed, self._size)
 
     def bounds(self, cameras: Sequence[str]) -> tuple[float, float] | None:
         return None
@@ -62,6 +60,15 @@ class MetaRecording:
                 raise
             # The recorder is rewriting the lists: what they said before is still true.
         self._look()
+
+    def _moment(self, part: str, frame: int) -> dict[str, tuple[str, Camera]]:
+        """Return picture names and cameras of a moment; the last moment of each part is kept."""
+        kept = self._moments.get(part)
+        if kept is None or kept[0] != frame:
+            listed = cameras_at(self._files[part], self._metas[part], frame)
+            kept = (frame, {str(number): (name, posed) for number, name, posed in listed})
+            self._moments[part] = kept
+        return kept[1]
 
     def _read(self) -> None:
         """Read the lists that have changed."""
@@ -82,6 +89,12 @@ class MetaRecording:
                             "leave it out of one"
                         )
                     listed.setdefault(str(number), [None] * count)[frame] = name
+        lost = sorted(set(self._listed) - set(listed), key=int)
+        if lost:
+            raise ReconError(
+                f"{shown(self._folder)}: the lists no longer name camera {lost[0]}: cameras must stay the same"
+            )
+        self._moments.clear()
         self._signatures, self._metas, self._parts, self._listed = signatures, metas, parts, listed
         self.cameras = tuple(sorted(listed, key=int))
         self.held_out = tuple(camera for camera in self.cameras if parts[camera] == "test")
