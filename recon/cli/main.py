@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     from recon.cli.export import export
     from recon.cli.models import models
     from recon.cli.reconstruct import reconstruct
+    from recon.cli.serve import serve
     from recon.cli.stream import stream
     from recon.cli.submit import submit
     from recon.cli.synth import synth
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         "evaluate": evaluate,
         "benchmark": benchmark,
         "view": view,
+        "serve": serve,
         "export": export,
         "submit": submit,
         "stream": stream,

@@ -87,15 +87,47 @@ def info(stream: Positional[Path], /) -> None:
     print("\n".join(stream_info(stream).lines()))
 
 
+def push(
+    stream: Positional[Path],
+    url: Positional[str],
+    /,
+    token: str | None = None,
+    follow: bool = False,
+) -> None:
+    """Send a stream's frames to `recon serve --ingest`, from the first that it does not have.
+
+    Lost connections are taken up again.
+
+    Args:
+        stream: a folder with a `manifest.json`.
+        url: the server's address, without any token.
+        token: what the server asks of producers; better in the environment as RECON_TOKEN.
+        follow: go on while the stream grows, and wait for one that has not begun.
+    """
+    import os
+    import sys
+
+    from recon.streaming.push import TOKEN_VARIABLE, push_stream
+
+    def tell(line: str) -> None:
+        print(f"recon: {line}", file=sys.stderr, flush=True)
+
+    pushed = push_stream(
+        stream, url, token or os.environ.get(TOKEN_VARIABLE, ""), follow=follow, progress=tell
+    )
+    print(f"{pushed.records} records, {pushed.bytes} bytes sent; the server has {pushed.frames} frames")
+
+
 _Commands = OmitArgPrefixes[
     OmitSubcommandPrefixes[
         Union[  # noqa: UP007  an annotated None cannot stand beside |
             Annotated[None, subcommand("encode", constructor=encode)],
             Annotated[None, subcommand("info", constructor=info)],
+            Annotated[None, subcommand("push", constructor=push)],
         ]
     ]
 ]
 
 
 def stream(command: _Commands) -> None:
-    """Make streams of moving Gaussians, and look into them."""
+    """Make streams of moving Gaussians, look into them, and send them."""

@@ -1,4 +1,4 @@
-"""`recon view`: look at a run or a splat file in the browser."""
+"""`recon view`: look at a run, a splat file or a stream in the browser."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def view(
     token: str | None = None,
     browser: bool = True,
 ) -> None:
-    """Look at a run folder or a splat (.ply, .spz, .splat) in the browser; ends with Ctrl-C.
+    """Look at a run folder, a splat (.ply, .spz, .splat) or a stream in the browser; ends with Ctrl-C.
 
     Only this machine can connect. With --host 0.0.0.0 other machines can, if they know the token that is printed.
 
     Args:
-        path: a run folder made by `recon reconstruct`, or a splat file.
+        path: a run folder made by `recon reconstruct`, a splat file, or the folder of a stream.
         port: where to listen; 0 takes any port that is free.
         host: address to listen at; any but this machine's own needs a token.
         token: what a browser must know to connect, at least 16 characters; made up where one is needed.

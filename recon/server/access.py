@@ -46,6 +46,9 @@ SECURITY_HEADERS = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
 
+INGEST = "/api/ingest/"
+"""Below it, frames of a stream come in; from programs, which have a token of their own."""
+
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 Scope = MutableMapping[str, Any]
@@ -61,18 +64,27 @@ class Access:
     Attributes:
         loopback: only this machine is served, so the Host must name it.
         token: what a client must know; None for no token.
+        ingest_token: what a producer of frames must know; None where none are taken.
     """
 
     loopback: bool = True
     token: str | None = None
+    ingest_token: str | None = None
 
     def __post_init__(self) -> None:
         if not self.loopback and self.token is None:
             raise ReconError("a viewer that other machines can reach needs a token")
+        if self.token is not None and self.token == self.ingest_token:
+            raise ReconError("whoever may look may not send frames: give --token and --ingest-token apart")
 
     def knows_token(self, candidate: str) -> bool:
         """Compare in constant time."""
         return self.token is None or hmac.compare_digest(candidate.encode(), self.token.encode())
+
+    def knows_ingest_token(self, candidate: str) -> bool:
+        """Compare in constant time; nobody knows a token that there is not."""
+        token = self.ingest_token
+        return token is not None and hmac.compare_digest(candidate.encode(), token.encode())
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a Host header may name this server."""
@@ -102,16 +114,30 @@ def choose_access(host: str, token: str | None) -> Access:
         ReconError: when the token is too short, or cannot stand in a header.
     """
     if token is not None:
-        if len(token) < SHORTEST_TOKEN:
-            raise ReconError(
-                f"the token has {len(token)} characters; give at least {SHORTEST_TOKEN}, or leave --token out"
-            )
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise ReconError("the token may hold ASCII letters, digits and signs only, without spaces")
+        check_token(token)
     loopback = is_loopback(host)
     if not loopback and token is None:
-        token = secrets.token_urlsafe(24)
+        token = make_token()
     return Access(loopback, token)
+
+
+def check_token(token: str, option: str = "--token") -> None:
+    """Refuse a token that could be guessed, or could not stand in a header.
+
+    Raises:
+        ReconError: with the reason.
+    """
+    if len(token) < SHORTEST_TOKEN:
+        raise ReconError(
+            f"the token has {len(token)} characters; give at least {SHORTEST_TOKEN}, or leave {option} out"
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ReconError("the token may hold ASCII letters, digits and signs only, without spaces")
+
+
+def make_token() -> str:
+    """Return a token that nobody can guess."""
+    return secrets.token_urlsafe(24)
 
 
 class Guard:
@@ -135,8 +161,10 @@ class Guard:
 
         async def guarded(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
+                given = list(message.get("headers", []))
+                stated = {name.lower() for name, _ in given}
                 own = [(name.encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *own]}
+                message = {**message, "headers": [*given, *(one for one in own if one[0] not in stated)]}
             await send(message)
 
         if refusal is None:
@@ -150,18 +178,32 @@ class Guard:
         hosts = headers.get("host", [])
         if len(hosts) != 1 or not self._access.allows_host(hosts[0]):
             return 403, "this server answers only under its own address"
+        if scope["type"] == "http" and scope["path"].startswith(INGEST):
+            return self._ingest_refusal(headers)
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if changes and headers.get("origin", []) not in ([f"http://{hosts[0]}"], [f"https://{hosts[0]}"]):
             return 403, "this request did not come from the viewer's own page"
         # A WebSocket's token is its first message: browsers cannot send headers with it.
-        guarded = scope["type"] == "http" and "/api/" in scope["path"]
-        if guarded and self._access.token is not None and not self._bears_token(headers):
+        # Nor can they with the question (OPTIONS) whether a page of another origin may send the header at all.
+        guarded = scope["type"] == "http" and "/api/" in scope["path"] and scope["method"] != "OPTIONS"
+        if guarded and self._access.token is not None and not self._access.knows_token(_bearer(headers)):
             return 401, "this viewer needs its token: open the whole address that recon printed"
         return None
 
-    def _bears_token(self, headers: dict[str, list[str]]) -> bool:
-        scheme, _, token = (headers.get("authorization") or [""])[0].partition(" ")
-        return scheme.lower() == "bearer" and self._access.knows_token(token.strip())
+    def _ingest_refusal(self, headers: dict[str, list[str]]) -> tuple[int, str] | None:
+        if self._access.ingest_token is None:
+            return 404, "this server takes no frames; start it with --ingest"
+        if "origin" in headers:
+            return 403, "frames are taken from programs, not from pages"
+        if not self._access.knows_ingest_token(_bearer(headers)):
+            return 401, "frames are taken from whoever knows the token that recon serve printed"
+        return None
+
+
+def _bearer(headers: dict[str, list[str]]) -> str:
+    """Return the token that a request bears; an empty one, which is never right, where it bears none."""
+    scheme, _, token = (headers.get("authorization") or [""])[0].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

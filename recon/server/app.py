@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
 from recon.errors import ReconError
 from recon.server.access import Access, Application, Guard
+from recon.server.bodies import read_body
 from recon.server.live_feed import LiveFeed
-from recon.server.live_socket import LiveSocket, Patience
+from recon.server.live_socket import LiveSocket
 from recon.server.page_files import PageFile
 from recon.server.pictures import parse_picture_request
 from recon.server.session import Stage
+from recon.server.sockets import Patience
+from recon.server.stream_service import StreamService
 
 MAX_BODY = 64 << 10
 """Bytes of a POST's body."""
@@ -34,6 +37,7 @@ def create_app(
     page: Mapping[str, PageFile],
     feed: LiveFeed | None = None,
     patience: Patience | None = None,
+    stream: StreamService | None = None,
 ) -> Application:
     """Build the application.
 
@@ -43,6 +47,7 @@ def create_app(
         page: the page's files (`load_page`).
         feed: of a live training, if there is one.
         patience: with slow clients of the feed.
+        stream: what a stream that is shown needs.
     """
     painter = _Painter(stage)
 
@@ -71,6 +76,8 @@ def create_app(
     ]
     if feed is not None:
         routes.insert(0, WebSocketRoute("/api/live", LiveSocket(feed, access, patience).answer))
+    if stream is not None:
+        routes[:0] = stream.routes(access, patience)
     application = Starlette(
         routes=routes,
         exception_handlers={HTTPException: _sentence, ReconError: _mistake, Exception: _failure},
@@ -89,7 +96,7 @@ class _Painter:
     async def answer(self, request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
             raise HTTPException(415, "send the request as application/json")
-        wish = parse_picture_request(await _body(request))
+        wish = parse_picture_request(await read_body(request, MAX_BODY, _BODY_SECONDS))
         pictures = self._stage.session.pictures
         if pictures is None:
             raise HTTPException(409, "this session draws no pictures yet; wait until the training is done")
@@ -104,28 +111,6 @@ class _Painter:
         return Response(
             drawn.png, media_type="image/png", headers={**drawn.headers, "Cache-Control": "no-store"}
         )
-
-
-async def _body(request: Request) -> bytes:
-    """Read a body, never more than `MAX_BODY` of it, and not for ever."""
-    stated = request.headers.get("content-length", "0")
-    if not stated.isascii() or not stated.isdigit() or len(stated) > 12 or int(stated) > MAX_BODY:
-        raise HTTPException(413, f"bodies of at most {MAX_BODY} bytes are read")
-
-    async def read() -> bytes:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                raise HTTPException(413, f"bodies of at most {MAX_BODY} bytes are read")
-        return bytes(body)
-
-    try:
-        return await asyncio.wait_for(read(), _BODY_SECONDS)
-    except (TimeoutError, asyncio.TimeoutError):
-        raise HTTPException(408, "the request took too long to arrive") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the request broke off") from None
 
 
 async def _sentence(request: Request, error: Exception) -> Response:

@@ -53,7 +53,7 @@ class FileTable:
         """
         assert ID.fullmatch(name) and self._root is not None and self._given is not None, name
         relative = PurePath(os.path.relpath(os.path.abspath(path), self._given))
-        if _open_contained(self._root, relative, probe=True) is None:
+        if open_contained(self._root, relative, probe=True) is None:
             return None
         self._files[name] = relative
         return name
@@ -75,14 +75,14 @@ class FileTable:
         relative = self._files.get(name)
         if relative is None or self._root is None:
             return None
-        file = _open_contained(self._root, relative)
+        file = open_contained(self._root, relative)
         if file is None:
             return None
         size = os.fstat(file.fileno()).st_size
-        return OpenedFile(size, _MEDIA_TYPES.get(relative.suffix, _BYTES), _read(file, size))
+        return OpenedFile(size, _MEDIA_TYPES.get(relative.suffix, _BYTES), read_chunks(file, size))
 
 
-def _open_contained(root: Path, relative: PurePath, *, probe: bool = False) -> IO[bytes] | None:
+def open_contained(root: Path, relative: PurePath, *, probe: bool = False) -> IO[bytes] | None:
     """Open an ordinary file below `root` without following a symbolic link anywhere below it.
 
     Where the system can, every folder on the way is opened from the one before (openat with O_NOFOLLOW), so that
@@ -134,7 +134,7 @@ def _open_checked(root: Path, relative: PurePath) -> int:
     return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
 
 
-def _read(file: IO[bytes], size: int) -> Iterator[bytes]:
+def read_chunks(file: IO[bytes], size: int) -> Iterator[bytes]:
     """Yield exactly the announced number of bytes, or fewer when the file shrinks meanwhile."""
     with file:
         while size > 0 and (chunk := file.read(min(_CHUNK, size))):

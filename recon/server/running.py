@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from recon.errors import ReconError
 from recon.server.access import Access, Application
-from recon.server.live_socket import MAX_MESSAGE
+from recon.server.sockets import MAX_MESSAGE
 
 if TYPE_CHECKING:
     import uvicorn
@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 _STALLED_SECONDS = 30
 """A connection whose peer takes nothing for so long is cut by the system, whatever is still buffered for it."""
 
-_MAX_CONNECTIONS = 64
+_PING_SECONDS = 120
+"""To answer a ping, which waits behind whatever is being sent: a keyframe takes its time on a thin line."""
+
+MAX_CONNECTIONS = 64
 _START_SECONDS = 30
 
 
 @contextmanager
-def running(application: Application, host: str, port: int, access: Access) -> Iterator[str]:
+def running(
+    application: Application, host: str, port: int, access: Access, connections: int = MAX_CONNECTIONS
+) -> Iterator[str]:
     """Serve on a thread while the block runs; yield the address to open, with the token in its fragment.
 
     Args:
         port: 0 for any that is free.
+        connections: at a time; more are told to come again later.
 
     Raises:
         ReconError: when the address cannot be listened at.
     """
     listener = _listen(host, port)
-    server = _server(application)
+    server = _server(application, connections)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, name="recon-server", daemon=True
     )
@@ -79,7 +85,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _server(application: Application) -> uvicorn.Server:
+def _server(application: Application, connections: int) -> uvicorn.Server:
     import uvicorn
 
     return uvicorn.Server(
@@ -91,8 +97,9 @@ def _server(application: Application) -> uvicorn.Server:
             server_header=False,
             proxy_headers=False,
             ws_max_size=MAX_MESSAGE,
+            ws_ping_timeout=_PING_SECONDS,
             ws_per_message_deflate=False,  # floats do not compress, and inflating costs the server memory
-            limit_concurrency=_MAX_CONNECTIONS,
+            limit_concurrency=connections,
             timeout_graceful_shutdown=1,
         )
     )

@@ -1,4 +1,4 @@
-"""What there is to see: a finished run, a splat file, or a training in progress."""
+"""What there is to see: a finished run, a splat file, a stream, or a training in progress."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from recon.splats.confidence import coverage_confidence
 from recon.splats.confidence_file import read_confidence_file
 from recon.splats.formats import read_splats
 from recon.stereo import PointCloud
+from recon.streaming.manifest import MANIFEST
 
 PROTOCOL = 1
 
@@ -56,17 +57,28 @@ class Stage:
 
 
 def open_session(path: Path) -> Session:
-    """Open a run folder or a splat file.
+    """Open a run folder, a stream's folder or a splat file.
 
     Raises:
-        ReconError: when it is neither, or is damaged.
+        ReconError: when it is none of them, or is damaged.
     """
     path = Path(path)
+    if is_stream(path):
+        from recon.server.stream_session import stream_session
+
+        return stream_session(path)
     if path.is_dir():
         return run_session(path)
     if not path.exists():
-        raise ReconError(f"there is nothing at {path}; give a run folder, or a .ply, .spz or .splat file")
+        raise ReconError(
+            f"there is nothing at {path}; give a run folder, a stream's folder, or a .ply, .spz or .splat file"
+        )
     return splat_session(path)
+
+
+def is_stream(path: Path) -> bool:
+    """Tell whether a folder holds a stream."""
+    return (Path(path) / MANIFEST).is_file()
 
 
 def splat_session(path: Path) -> Session:
@@ -75,7 +87,7 @@ def splat_session(path: Path) -> Session:
     real = path.resolve()  # a link that the person at the keyboard names is theirs to follow
     files = FileTable(real.parent)
     description = {
-        **_empty(path.name, "splat"),
+        **empty_description(path.name, "splat"),
         "splat": _splat(files, real, path.suffix, gaussians),
         "pictures": True,
     }
@@ -110,7 +122,7 @@ def run_session(path: Path, *, live: bool = False) -> Session:
         }
 
     description = {
-        **_empty(Path(path).resolve().name, "run"),
+        **empty_description(Path(path).resolve().name, "run"),
         "splat": _splat(files, run.splat_file, ".ply", gaussians),
         "cameras": [
             _camera(number, view, _role(scene, view), listed(number, view), _measured(metrics, scene, view))
@@ -139,7 +151,7 @@ def live_session(
 
     Held-out photos are not shown, nor opened: nothing may look at them before the training is over.
     """
-    description = {**_empty("" if run is None else run.path.resolve().name, "live"), "live": True}
+    description = {**empty_description("" if run is None else run.path.resolve().name, "live"), "live": True}
     files = FileTable()
     if run is not None:
         description["run_folder"] = str(run.path)
@@ -163,13 +175,15 @@ def live_session(
     return Session(description, files)
 
 
-def _empty(title: str, kind: str) -> dict[str, Any]:
+def empty_description(title: str, kind: str) -> dict[str, Any]:
+    """Return the answer to GET api/session of something that shows nothing."""
     return {
         "protocol": PROTOCOL,
         "version": __version__,
         "title": title,
         "kind": kind,
         "splat": None,
+        "stream": None,
         "cameras": [],
         "layers": {"points": None, "mesh": None},
         "confidence": None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from recon.server.live_feed import LiveFeed
 from recon.server.live_training import LiveTraining
 from recon.server.page_files import FOLDER, load_page
 from recon.server.running import open_browser, running
-from recon.server.session import Stage, live_session, open_session
+from recon.server.session import Stage, is_stream, live_session, open_session
+from recon.server.stream_service import StreamService
 
 _FAREWELL_SECONDS = 1.0
 """A failed reconstruction waits so long for its last message to reach the pages."""
@@ -33,16 +35,21 @@ class ViewOptions:
 
 
 def view(path: Path, options: ViewOptions) -> None:
-    """Show a run folder or a splat file until Ctrl-C.
+    """Show a run folder, a splat file or a stream until Ctrl-C.
 
     Raises:
         ReconError: when it cannot be read, or the address cannot be listened at.
     """
     access, page = choose_access(options.host, options.token), load_page(options.page)
     stage = Stage(open_session(path))
-    with running(create_app(stage, access, page), options.host, options.port, access) as address:
-        _announce(f"{path} is shown at", address, "Ctrl-C ends", options)
-        _until_interrupted()
+    stream = StreamService(path, stage) if is_stream(path) else None
+    app = create_app(stage, access, page, stream=stream)
+    with (
+        stream.following() if stream else nullcontext(),
+        running(app, options.host, options.port, access) as address,
+    ):
+        announce(f"{path} is shown at", address, "Ctrl-C ends", options.browser)
+        until_interrupted()
 
 
 def reconstruct_and_view(reconstruction: ReconstructOptions, options: ViewOptions) -> None:
@@ -57,24 +64,26 @@ def reconstruct_and_view(reconstruction: ReconstructOptions, options: ViewOption
     feed, stage = LiveFeed(), Stage(live_session(None))
     watcher = LiveTraining(feed, stage)
     with running(create_app(stage, access, page, feed), options.host, options.port, access) as address:
-        _announce("the reconstruction is shown at", address, "Ctrl-C interrupts it", options)
+        announce("the reconstruction is shown at", address, "Ctrl-C interrupts it", options.browser)
         try:
             run = reconstruct(reconstruction, watcher)
         except ReconError as error:
             watcher.failed(str(error))
             threading.Event().wait(_FAREWELL_SECONDS)
             raise
-        _announce(f"{run.path} is finished; it is shown at", address, "Ctrl-C ends", None)
-        _until_interrupted()
+        announce(f"{run.path} is finished; it is shown at", address, "Ctrl-C ends", False)
+        until_interrupted()
 
 
-def _announce(what: str, address: str, ending: str, options: ViewOptions | None) -> None:
+def announce(what: str, address: str, ending: str, browser: bool) -> None:
+    """Print where something is shown, and show it."""
     print(f"{what} {address} ({ending})", flush=True)
-    if options is not None and options.browser:
+    if browser:
         open_browser(address)
 
 
-def _until_interrupted() -> None:
+def until_interrupted() -> None:
+    """Wait for Ctrl-C."""
     try:
         while True:
             threading.Event().wait(3600)

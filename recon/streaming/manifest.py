@@ -19,7 +19,8 @@ FORMAT = "recon-stream"
 MAX_FILES = 1 << 17
 MAX_FRAMES = 1 << 24
 
-_NAME = re.compile(r"(key|preview|segment)-[0-9]{6,8}-[0-9a-f]{16}\.rst")
+FILE_NAME = re.compile(r"(key|preview|segment)-[0-9]{6,8}-[0-9a-f]{16}\.rst")
+"""Every name that a file of records can have; nothing else is served."""
 
 
 @dataclass
@@ -198,7 +199,7 @@ def _segment(data: Any) -> SegmentFile:
 
 
 def _check_name(file: KeyframeFile | SegmentFile, frame: int, kinds: tuple[str, ...]) -> None:
-    match = _NAME.fullmatch(file.name)
+    match = FILE_NAME.fullmatch(file.name)
     if (
         match is None
         or match[1] not in kinds

@@ -12,8 +12,8 @@ from recon.errors import ReconError
 from recon.files import atomic_write, read_bytes
 from recon.streaming.apply import apply_record
 from recon.streaming.codecs import ALL_CODECS
-from recon.streaming.keyframe import encode_keyframe
-from recon.streaming.layout import MAX_RECORD, MAX_SEGMENT_RECORDS, Codec, FileKind
+from recon.streaming.keyframe import decode_keyframe, encode_keyframe
+from recon.streaming.layout import MAX_RECORD, MAX_SEGMENT_RECORDS, Codec, FileKind, RecordKind
 from recon.streaming.manifest import (
     MANIFEST,
     KeyframeFile,
@@ -24,7 +24,7 @@ from recon.streaming.manifest import (
     read_manifest,
 )
 from recon.streaming.reader import StreamReader
-from recon.streaming.record import file_bytes, parse_record
+from recon.streaming.record import Record, file_bytes, parse_record
 from recon.streaming.residual import Residual, encode_residual
 from recon.streaming.state import StreamState
 
@@ -96,22 +96,37 @@ class StreamWriter:
         path = Path(folder)
         if (path / MANIFEST).exists():
             raise ReconError(f"{path} already holds a stream: go on with it, or choose another folder")
-        means = state.arrays["means"]
-        manifest = Manifest(
-            fps=float(options.fps),
-            sh_degree=state.degree,
-            bounds=[[float(x) for x in means.min(axis=0)], [float(x) for x in means.max(axis=0)]],
-            title=options.title,
-            licence=options.licence,
-            up=[float(x) for x in options.up],
-            cameras=list(options.cameras),
-        )
         state.frame = 0
-        writer = cls(path, manifest, state, options)
+        writer = cls(path, _first_manifest(state, options), state, options)
         if preview is not None:
             preview.frame = 0
             writer._write_keyframe(preview, "preview")
         writer._write_keyframe(state, "key")
+        writer._publish()
+        return writer
+
+    @classmethod
+    def create_from_record(
+        cls, folder: str | os.PathLike[str], content: bytes, options: StreamOptions, source: str
+    ) -> StreamWriter:
+        """Start a stream with a keyframe that was made elsewhere.
+
+        Args:
+            content: the bytes of the record of frame 0.
+            source: what to call it in errors.
+
+        Raises:
+            ReconError: when it is damaged or not such a keyframe, or there is a stream in the folder.
+        """
+        path = Path(folder)
+        if (path / MANIFEST).exists():
+            raise ReconError(f"{path} already holds a stream: go on with it, or choose another folder")
+        record = _only_record(content, source)
+        if record.kind != RecordKind.KEYFRAME or record.preview or record.frame != 0:
+            raise ReconError(f"{source} is not the keyframe of frame 0, which a stream starts with")
+        state = _verified_keyframe(record, source)
+        writer = cls(path, _first_manifest(state, options), state, options)
+        writer._store_keyframe(content, state, "key")
         writer._publish()
         return writer
 
@@ -161,19 +176,48 @@ class StreamWriter:
         apply_record(self.state, parsed, "the frame that was just made", verify=False)
         record.checksum = self.state.checksum()
         content = record.to_bytes()
-        with open(self.folder / JOURNAL, "ab") as journal:
-            journal.write(content)
-            journal.flush()
-            os.fsync(journal.fileno())
-        self.pending.append(content)
-        frame = self.state.frame
-        due = frame % self.options.keyframe_frames == 0
-        if due or len(self.pending) >= self.options.segment_frames:
-            self._close_segment()
-            if due:
-                self._write_keyframe(self.state, "key")
-            self._publish()
+        self._append_residual(content, self.state.frame % self.options.keyframe_frames == 0)
         return content
+
+    def append_record(self, content: bytes, source: str) -> None:
+        """Write a record that was made elsewhere, as it is.
+
+        It may be the residual or the keyframe (a cut) of the next frame, or a keyframe or a preview of the last one,
+        for players to start from. Where no keyframe comes for the time that the options name, one is made here.
+
+        Args:
+            content: the record's bytes.
+            source: what to call it in errors.
+
+        Raises:
+            ReconError: when it is damaged or does not fit, or the disk is full. Nothing of it was written then, but the
+                state may be broken or ahead of the folder: go on with `resume`.
+        """
+        record = _only_record(content, source)
+        if record.kind == RecordKind.RESIDUAL:
+            apply_record(self.state, record, source)
+            last = max(file.frame for file in self.manifest.keyframes if not file.preview)
+            self._append_residual(content, self.state.frame - last >= self.options.keyframe_frames)
+            return
+        state = _verified_keyframe(record, source)
+        cut = record.frame == self.state.frame + 1 and not record.preview
+        if cut:
+            if state.degree != self.manifest.sh_degree:
+                raise ReconError(f"{source} has harmonics of degree {state.degree}; the stream's is another")
+            self._close_segment()
+            self.state = state
+        elif record.frame != self.state.frame:
+            raise ReconError(f"{source} does not follow frame {self.state.frame}")
+        elif any(
+            (file.frame, file.preview) == (record.frame, record.preview) for file in self.manifest.keyframes
+        ):
+            return
+        elif not record.preview and record.checksum != self.state.checksum():
+            raise ReconError(f"{source} is not the state that the frames before it lead to")
+        else:
+            self._close_segment()
+        self._store_keyframe(content, state, "preview" if record.preview else "key")
+        self._publish()
 
     def cut(self, state: StreamState) -> bytes:
         """Make the next frame a keyframe that does not follow from the last, as at a change of scene.
@@ -194,6 +238,19 @@ class StreamWriter:
         self._publish()
         (self.folder / JOURNAL).unlink(missing_ok=True)
 
+    def _append_residual(self, content: bytes, keyframe_due: bool) -> None:
+        """Write the record that led to the state, and close the segment when it is time."""
+        with open(self.folder / JOURNAL, "ab") as journal:
+            journal.write(content)
+            journal.flush()
+            os.fsync(journal.fileno())
+        self.pending.append(content)
+        if keyframe_due or len(self.pending) >= self.options.segment_frames:
+            self._close_segment()
+            if keyframe_due:
+                self._write_keyframe(self.state, "key")
+            self._publish()
+
     def _close_segment(self) -> None:
         if not self.pending:
             return
@@ -205,11 +262,14 @@ class StreamWriter:
 
     def _write_keyframe(self, state: StreamState, kind: Literal["key", "preview"]) -> bytes:
         record = encode_keyframe(state, preview=kind == "preview", codecs=self.options.codecs).to_bytes()
+        self._store_keyframe(record, state, kind)
+        return record
+
+    def _store_keyframe(self, record: bytes, state: StreamState, kind: Literal["key", "preview"]) -> None:
         content = file_bytes(FileKind.KEYFRAME, [record])
         name = self._write(kind, state.frame, content)
         file = KeyframeFile(name, state.frame, len(content), digest(content), len(state))
         self.manifest.keyframes.append(file)
-        return record
 
     def _write(self, kind: Literal["key", "preview", "segment"], frame: int, content: bytes) -> str:
         name = file_name(kind, frame, digest(content))
@@ -227,3 +287,30 @@ class StreamWriter:
     def _write_journal(self) -> None:
         with atomic_write(self.folder / JOURNAL) as file:
             file.write(b"".join(self.pending))
+
+
+def _first_manifest(state: StreamState, options: StreamOptions) -> Manifest:
+    means = state.arrays["means"]
+    return Manifest(
+        fps=float(options.fps),
+        sh_degree=state.degree,
+        bounds=[[float(x) for x in means.min(axis=0)], [float(x) for x in means.max(axis=0)]],
+        title=options.title,
+        licence=options.licence,
+        up=[float(x) for x in options.up],
+        cameras=list(options.cameras),
+    )
+
+
+def _only_record(content: bytes, source: str) -> Record:
+    record, end = parse_record(content, source)
+    if end != len(content):
+        raise ReconError(f"{source} is damaged: bytes follow the record")
+    return record
+
+
+def _verified_keyframe(record: Record, source: str) -> StreamState:
+    state = decode_keyframe(record, source)
+    if state.checksum() != record.checksum:
+        raise ReconError(f"{source}: the keyframe does not lead to the state whose checksum it carries")
+    return state

@@ -13,11 +13,12 @@ import torch
 from recon.server.access import Access
 from recon.server.app import create_app
 from recon.server.live_feed import MAX_HISTORY, Client, LiveFeed
-from recon.server.live_socket import LiveSocket, Patience
+from recon.server.live_socket import LiveSocket
 from recon.server.live_training import LiveTraining
 from recon.server.page_files import load_page
 from recon.server.running import running
 from recon.server.session import Stage, live_session
+from recon.server.sockets import Patience
 from recon.server.splat_frames import HEADER, encode_frame
 from recon.splats import Gaussians
 

@@ -12,8 +12,8 @@ from recon.errors import ReconError
 from recon.server.access import Access, choose_access, is_loopback
 from recon.server.app import MAX_BODY
 from recon.server.live_feed import LiveFeed
-from recon.server.live_socket import MAX_MESSAGE, Patience
 from recon.server.session import Stage, live_session, open_session
+from recon.server.sockets import MAX_MESSAGE, Patience
 
 ADDRESS = "http://127.0.0.1:8000"
 LIVE = "ws://127.0.0.1:8000/api/live"
