@@ -233,7 +233,8 @@ export class Player {
   seek(frame: number): void {
     if (this.manifest === null || this.failure !== null) return;
     this.following = false;
-    this.setTarget(Math.max(0, Math.min(this.frames - 1, Math.round(frame))));
+    const wish = Math.max(0, Math.min(this.frames - 1, Math.round(frame)));
+    this.setTarget(this.timeline.nearest(wish, this.decoded) ?? this.shown);
     this.pump();
   }
 
@@ -491,7 +492,8 @@ export class Player {
 
   private decode(): void {
     if (this.decoding || (this.updates.length > 0 && this.target === null)) return;
-    if (this.target !== null && this.updates.at(-1)?.frame === this.target) return;
+    const given = this.updates.at(-1)?.frame ?? (this.showing ? this.handed : null);
+    if (this.target !== null && given === this.target) return; // it only has to be shown
     const way = this.nextWay();
     if (way === null || !this.isThere(way)) return;
     const { frame, start, base } = way;

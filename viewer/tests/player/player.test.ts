@@ -135,6 +135,7 @@ describe("seeking", () => {
       expect(player.shown).toBe(frame);
     }
     expect(screen.frames.length).toBeGreaterThan(70);
+    screen.frames.forEach((frame, i) => expect(frame).not.toBe(screen.frames[i - 1]));
   });
 
   test("steps on need no keyframe, steps back do", async () => {
