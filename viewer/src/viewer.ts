@@ -410,6 +410,7 @@ export class Viewer {
     if (this.settings.mode !== "color") parts.push(`mode=${this.settings.mode}`);
     const { scale, unit } = this.measure;
     if (scale !== 1) parts.push(`scale=${+scale.toPrecision(7)},${encodeURIComponent(unit)}`);
+    if (this.player?.state === "paused") parts.push(`frame=${this.player.place}`);
     return parts.join("&");
   }
 
@@ -424,6 +425,8 @@ export class Viewer {
       this.change({ mode: mode as PictureMode });
     const [scale, unit] = (values.get("scale") ?? "").split(",");
     if (unit) this.measure.setScale(Number(scale), unit);
+    const frame = frameIn(hash);
+    if (frame !== null) this.player?.seek(frame);
     const entry = this.cameras.find(({ id }) => id === values.get("camera"));
     if (entry !== undefined) {
       this.goTo(entry, 0);
@@ -593,14 +596,20 @@ export class Viewer {
       screen: { show: (updates) => this.showUpdates(updates) },
       openSocket: socket === null ? null : () => this.server.openLive(socket),
       autoplay: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
+      start: frameIn(location.hash),
     });
     this.player = player;
+    this.setLoading({ what: session?.title ?? "the stream", share: null });
     let known = session !== null;
     player.onManifest = (content) => {
       if (!known) this.setSession(sessionOf(content, (sentence) => this.tell(sentence, "error")));
       known = true;
     };
-    player.onChange = () => this.emit("stream");
+    player.onChange = () => {
+      if (this.loading !== null && (player.shown !== null || player.state === "failed"))
+        this.setLoading(null);
+      this.emit("stream");
+    };
     player.onShown = ({ frame }) => this.onFrameShown(frame);
     player.onMessage = (sentence, kind) => this.tell(sentence, kind);
     document.addEventListener("visibilitychange", () => player.hold(document.hidden));
@@ -769,6 +778,12 @@ export class Viewer {
     const sentence = error instanceof Error ? error.message : String(error);
     this.tell(sentence, "error");
   }
+}
+
+/** The frame of a stream that an address names. */
+function frameIn(hash: string): number | null {
+  const frame = new URLSearchParams(hash.replace(/^#/, "")).get("frame");
+  return frame !== null && /^[0-9]{1,8}$/.test(frame) ? Number(frame) : null;
 }
 
 /** What there is to see of a stream that lies on a host of files. */

@@ -216,7 +216,7 @@ function keepAddress(viewer: Viewer): void {
     if (viewer.session === null && viewer.localFile === null) return;
     history.replaceState(null, "", `#${viewer.hash}`);
   };
-  for (const topic of ["view", "settings", "tools"] as const)
+  for (const topic of ["view", "settings", "tools", "stream"] as const)
     viewer.on(topic, () => {
       clearTimeout(timer);
       timer = setTimeout(write, 400);

@@ -27,6 +27,8 @@ export interface PlayerOptions {
   readonly openSocket: (() => FeedSocket) | null;
   /** Start to play as soon as there is something. */
   readonly autoplay: boolean;
+  /** The frame to begin with; by default the first, or in a growing stream the last. */
+  readonly start?: number | null;
   /** Compare the checksum of every frame, not only at keyframes; for tests. */
   readonly verifyAll?: boolean;
 }
@@ -111,6 +113,7 @@ export class Player {
   private urgent = false;
   /** The frame that the screen was given last. */
   private handed: number | null = null;
+  private shownAt = 0;
   private previewBegun = false;
   private lastTrouble = "";
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -288,9 +291,10 @@ export class Player {
     this.clock = new PlaybackClock(manifest.fps);
     this.clock.speed = speed;
     this.take(manifest);
-    this.following = manifest.live && this.options.autoplay;
-    const first = manifest.live ? manifest.frames - 1 : 0;
-    this.setTarget(this.timeline.nearest(first, null));
+    const start = this.options.start ?? null;
+    this.following = manifest.live && this.options.autoplay && start === null;
+    const last = manifest.frames - 1;
+    this.setTarget(this.timeline.nearest(Math.min(last, start ?? (manifest.live ? last : 0)), null));
     this.feed?.connect();
     this.poll();
     this.pump();
@@ -484,7 +488,8 @@ export class Player {
     if (decoded === null) return this.shown === null ? null : timeline.route(this.shown, null);
     const last = this.endOfRun(decoded);
     if (last <= decoded) return null;
-    const due = this.following ? last : Math.min(last, Math.floor(this.clock.position));
+    const newest = last - decoded > AHEAD * this.fps ? last : decoded + 1;
+    const due = this.following ? newest : Math.min(last, Math.floor(this.clock.position));
     const way = timeline.route(Math.max(decoded + 1, due), decoded, true);
     if (way !== null && this.isThere(way)) return way;
     return timeline.route(decoded + 1, decoded, true);
@@ -530,8 +535,9 @@ export class Player {
   private present(): void {
     const last = this.updates.at(-1);
     if (this.showing || last === undefined) return;
-    const asked = this.urgent || this.following || last.frame === this.target;
-    if (!asked && (this.target !== null || this.clock.position < last.frame)) return;
+    if (!this.urgent && last.frame !== this.target)
+      if (this.following ? this.untilNewest() > 0 : this.target !== null || this.clock.position < last.frame)
+        return;
     const updates = this.updates;
     this.updates = [];
     this.urgent = false;
@@ -548,6 +554,7 @@ export class Player {
         this.showing = false;
         this.preview = preview;
         this.shown = last.frame;
+        this.shownAt = performance.now();
         this.count = last.count;
         this.framesShown++;
         if (!preview && this.target === last.frame) {
@@ -638,9 +645,21 @@ export class Player {
     }
   }
 
+  /** Frames of a growing stream that come many at a time are shown one by one, faster the more there are. */
+  private untilNewest(): number {
+    const behind = this.endOfRun(this.decoded ?? 0) - (this.shown ?? 0);
+    if (behind > AHEAD * this.fps) return 0;
+    return this.shownAt + 1000 / (this.fps + behind) - performance.now();
+  }
+
   private schedule(): void {
     clearTimeout(this.timer);
-    if (!this.wantsToPlay || this.finished || this.following || this.held || this.shown === null) return;
+    if (!this.wantsToPlay || this.finished || this.held || this.shown === null) return;
+    if (this.following) {
+      if (this.updates.length > 0 && !this.showing)
+        this.timer = setTimeout(() => this.pump(), Math.max(2, this.untilNewest()));
+      return;
+    }
     const next = this.updates[0]?.frame ?? Math.floor(this.clock.position) + 1;
     const busy = this.showing || this.decoding || this.target !== null || this.clock.stalled;
     const wait = busy ? HEARTBEAT : this.clock.until(next);

@@ -29,6 +29,8 @@ export interface Route {
 const SMALL_STEP = 12;
 
 export class Timeline {
+  /** Frames of the full keyframes, ascending. */
+  marks: readonly number[] = [];
   /** Residuals and keyframes that came by the socket, by frame. */
   readonly liveResiduals = new Set<number>();
   readonly liveKeys = new Set<number>();
@@ -46,6 +48,7 @@ export class Timeline {
     this.previews = keyframes.filter(({ preview }) => preview).map(keyframeFile);
     this.segments = segments.map(segmentFile);
     this.keys.sort((a, b) => a.first - b.first);
+    this.marks = this.keys.map(({ first }) => first);
     this.manifestFrames = frames;
   }
 
@@ -59,17 +62,9 @@ export class Timeline {
     return this.manifestFrames;
   }
 
-  /** Frames of the full keyframes, ascending. */
-  get marks(): readonly number[] {
-    return this.keys.map(({ first }) => first);
-  }
-
   /** Frames in (base, frame] that full keyframes state, too. */
   marksWithin(base: number, frame: number): number[] {
-    const marks: number[] = [];
-    for (let at = firstAfter(this.keys, base); at < this.keys.length && this.keys[at].first <= frame; at++)
-      marks.push(this.keys[at].first);
-    return marks;
+    return this.marks.slice(firstAfter(this.keys, base), firstAfter(this.keys, frame));
   }
 
   addLive(frame: number, key: boolean): void {
@@ -150,9 +145,9 @@ export class Timeline {
    */
   route(frame: number, state: number | null, onward = false): Route | null {
     const start = this.keyBefore(frame);
-    if (state !== null && state <= frame && this.gap(state, frame) === null)
+    if (state !== null && state <= frame)
       if (onward || start === null || start.frame <= state || frame - state <= SMALL_STEP)
-        return { start: null, base: state, frame };
+        if (this.gap(state, frame) === null) return { start: null, base: state, frame };
     if (start === null || this.gap(start.frame, frame) !== null) return null;
     return { start, base: start.frame, frame };
   }

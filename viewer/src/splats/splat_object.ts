@@ -34,6 +34,8 @@ export interface SplatObject {
   setKeyframe(gaussians: Gaussians, confidence?: Float32Array | null): void;
   /** Move on by one frame; likewise shown with its order. */
   applyResidual(residual: Residual): void;
+  /** Replace rows and set how many there are; likewise. */
+  update(count: number, parts: readonly { readonly first: number; readonly rows: Gaussians }[]): void;
   /** Blend into the bound framebuffer, farthest first, with the last order. */
   render(camera: PinholeCamera, look: SplatLook): void;
 }

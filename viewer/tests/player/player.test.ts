@@ -438,6 +438,36 @@ describe("a growing stream", () => {
     expect(socket().closed).toBe(true);
   });
 
+  test("many frames at once are played one by one, and a great backlog is jumped over", async () => {
+    const { player, screen, network, until } = setUp(); // no socket: a host of files
+    network.json = manifestUpTo(6);
+    void player.open();
+    await until(() => player.shown === 5);
+    for (const frames of [11, 16, 21, 26]) {
+      network.json = manifestUpTo(frames);
+      await until(() => player.shown === frames - 1);
+    }
+    expect(screen.frames).toEqual(upTo(25, 5));
+    expect(player.statistics.framesSkipped).toBe(0);
+    player.close();
+    const fast = setUp();
+    fast.network.json = manifestUpTo(11);
+    void fast.player.open();
+    await fast.until(() => fast.player.shown === 10);
+    fast.network.json = { ...manifest(), live: true };
+    await fast.until(() => fast.player.shown === FRAMES - 1);
+    expect(fast.screen.frames.length).toBeLessThan(30);
+    fast.player.close();
+  });
+
+  test("begins where an address says", async () => {
+    const { player, screen, until } = setUp({ start: 33, autoplay: false });
+    void player.open();
+    await until(() => player.shown === 33);
+    expect(screen.frames).toEqual([33]);
+    expect(player.state).toBe("paused");
+  });
+
   test("who joins late fetches what is between over HTTP; doubles and disorder do no harm", async () => {
     const { player, network, screen, until, run } = live(16);
     await until(() => player.shown === 15);
