@@ -31,11 +31,7 @@ def read_llff(folder: Path, size: PictureSize | None = None, rule: SplitRule = o
         ReconError: when the file has another shape, or its rows and the images differ in number.
     """
     size = size or PictureSize()
-    table = read_npy(folder / "poses_bounds.npy")
-    if table.ndim != 2 or table.shape[1] != 17 or len(table) == 0:
-        raise ReconError(
-            f"{shown(folder / 'poses_bounds.npy')} must hold one row of 17 numbers per image, got shape {table.shape}"
-        )
+    table = read_rows(folder / "poses_bounds.npy")
     images = _image_folder(folder, size.downscale)
     files = picture_files(images)
     if len(files) != len(table):
@@ -43,17 +39,36 @@ def read_llff(folder: Path, size: PictureSize | None = None, rule: SplitRule = o
             f"{shown(folder / 'poses_bounds.npy')} has {len(table)} poses, but {shown(images)} has "
             f"{len(files)} images: each row must belong to one image, in name order"
         )
-    cameras = [_camera(row, file.name) for row, file in zip(table, files, strict=True)]
+    cameras = [row_camera(row, file.name) for row, file in zip(table, files, strict=True)]
     remaining = _remaining_size(files[0], cameras[0], size)
     views = tuple(
         posed_view(file.name, file, camera, remaining) for file, camera in zip(files, cameras, strict=True)
     )
     split = rule(Listing.counted([view.name for view in views]))
     inputs = [view.name in split.train for view in views]
-    return Scene(folder.resolve().name, views, split.train, split.test, bounds=_bounds(table[inputs]))
+    return Scene(
+        folder.resolve().name, views, split.train, split.test, bounds=shared_bounds(table[inputs, 15:17])
+    )
 
 
-def _camera(row: Float[ndarray, " 17"], name: str) -> Camera:
+def read_rows(file: Path) -> Float[ndarray, "N 17"]:
+    """Read the rows of a `poses_bounds.npy`: a 3x5 matrix, near and far.
+
+    Raises:
+        ReconError: when the file is unreadable or has another shape.
+    """
+    table = read_npy(file)
+    if table.ndim != 2 or table.shape[1] != 17 or len(table) == 0:
+        raise ReconError(f"{shown(file)} must hold one row of 17 numbers per image, got shape {table.shape}")
+    return table
+
+
+def row_camera(row: Float[ndarray, " 17"], name: str) -> Camera:
+    """Return the camera of one row; `name` is what an error calls it.
+
+    Raises:
+        ReconError: when the numbers make no camera.
+    """
     matrix = row[:15].reshape(3, 5)
     height, width, focal = matrix[:, 4]
     if not np.isfinite(row[:15]).all() or min(height, width, focal) <= 0:
@@ -66,6 +81,12 @@ def _camera(row: Float[ndarray, " 17"], name: str) -> Camera:
         )
     except ReconError as error:
         raise ReconError(f"poses_bounds.npy, image {name}: {error}") from error
+
+
+def shared_bounds(ranges: Float[ndarray, "N 2"]) -> tuple[float, float] | None:
+    """Return near and far over the input views only: other rows tell what held-out photos see."""
+    near, far = ranges[:, 0].min(initial=np.inf), ranges[:, 1].max(initial=-np.inf)
+    return (float(near), float(far)) if np.isfinite([near, far]).all() and 0 < near < far else None
 
 
 def _image_folder(folder: Path, downscale: float | None) -> Path:
@@ -90,9 +111,3 @@ def _remaining_size(file: Path, camera: Camera, size: PictureSize) -> PictureSiz
     already = camera.width / read_header(file).width
     remaining = size.downscale / already
     return PictureSize(remaining if remaining > 1.01 else None, size.max_size)  # images_8 may be rounded up
-
-
-def _bounds(rows: Float[ndarray, "N 17"]) -> tuple[float, float] | None:
-    """Return near and far over the input views only: other rows tell what held-out photos see."""
-    near, far = rows[:, 15].min(initial=np.inf), rows[:, 16].max(initial=-np.inf)
-    return (float(near), float(far)) if np.isfinite([near, far]).all() and 0 < near < far else None

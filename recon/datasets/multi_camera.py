@@ -37,7 +37,7 @@ def read_multi_camera(
         if not file.is_file():
             continue
         parts[part] = []
-        for number, name, camera in _cameras_at(file, frame):
+        for number, name, camera in cameras_at(file, read_meta(file), frame):
             picture = folder / "ims" / name
             if not picture.is_file():
                 missing.append(name)
@@ -59,35 +59,17 @@ def read_multi_camera(
 
 def frame_count(folder: Path) -> int:
     """Return how many moments a clip's files list (pictures of some cameras may be absent)."""
-    return min(len(_lists(folder / name)["fn"]) for name in META_FILES.values() if (folder / name).is_file())
+    return min(
+        len(read_meta(folder / name)["fn"]) for name in META_FILES.values() if (folder / name).is_file()
+    )
 
 
-def _cameras_at(file: Path, frame: int) -> list[tuple[int, str, Camera]]:
-    """Return (camera number, picture name, camera) for every camera of one moment."""
-    meta = _lists(file)
-    if not 0 <= frame < len(meta["fn"]):
-        raise ReconError(f"{shown(file)} has frames 0 to {len(meta['fn']) - 1}, not {frame}")
-    names, numbers = meta["fn"][frame], meta["cam_id"][frame]
-    intrinsics, poses = _array(meta["k"][frame]), _array(meta["w2c"][frame])
-    names = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
-    numbers = numbers if isinstance(numbers, list) and all(type(number) is int for number in numbers) else []
-    count = len(names)
-    if intrinsics.shape != (count, 3, 3) or poses.shape != (count, 4, 4) or len(numbers) != count:
-        raise ReconError(
-            f"{shown(file)}, frame {frame}: {count} file names, {len(numbers)} camera numbers, "
-            f"intrinsics of shape {intrinsics.shape} and poses of shape {poses.shape} do not belong together"
-        )
-    cameras = []
-    for number, name, k, pose in zip(numbers, names, intrinsics, poses, strict=True):
-        try:
-            camera = Camera(pose, k[0, 0], k[1, 1], k[0, 2], k[1, 2], meta["w"], meta["h"])
-        except ReconError as error:
-            raise ReconError(f"{shown(file)}, camera {number}: {error}") from error
-        cameras.append((number, name, camera))
-    return cameras
+def read_meta(file: Path) -> dict[str, Any]:
+    """Read a meta file whose lists have the same length; what is in them is checked moment by moment.
 
-
-def _lists(file: Path) -> dict[str, Any]:
+    Raises:
+        ReconError: when the file is no such JSON.
+    """
     meta = read_object(file)
     for key in ("w", "h"):
         if not isinstance(meta.get(key), int | float) or not 1 <= meta[key] < 1 << 20:
@@ -100,6 +82,52 @@ def _lists(file: Path) -> dict[str, Any]:
     if len(set(lengths.values())) != 1 or lengths["fn"] == 0:
         raise ReconError(f"{shown(file)}: k, w2c, fn and cam_id must list the same frames, got {lengths}")
     return meta
+
+
+def pictures_at(file: Path, meta: dict[str, Any], frame: int) -> list[tuple[int, str]]:
+    """Return (camera number, picture name) for every camera of one moment.
+
+    Args:
+        file: where `meta` was read; for messages.
+
+    Raises:
+        ReconError: when there is no such frame, or its lists are malformed.
+    """
+    if not 0 <= frame < len(meta["fn"]):
+        raise ReconError(f"{shown(file)} has frames 0 to {len(meta['fn']) - 1}, not {frame}")
+    names, numbers = meta["fn"][frame], meta["cam_id"][frame]
+    names = names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []
+    numbers = numbers if isinstance(numbers, list) and all(type(number) is int for number in numbers) else []
+    if len(names) != len(numbers) or not names:
+        raise ReconError(
+            f"{shown(file)}, frame {frame}: {len(names)} file names and {len(numbers)} camera numbers "
+            "do not belong together"
+        )
+    return list(zip(numbers, names, strict=True))
+
+
+def cameras_at(file: Path, meta: dict[str, Any], frame: int) -> list[tuple[int, str, Camera]]:
+    """Return (camera number, picture name, camera) for every camera of one moment.
+
+    Raises:
+        ReconError: when there is no such frame, its lists are malformed, or a camera is unusable.
+    """
+    listed = pictures_at(file, meta, frame)
+    count = len(listed)
+    intrinsics, poses = _array(meta["k"][frame]), _array(meta["w2c"][frame])
+    if intrinsics.shape != (count, 3, 3) or poses.shape != (count, 4, 4):
+        raise ReconError(
+            f"{shown(file)}, frame {frame}: {count} file names, "
+            f"intrinsics of shape {intrinsics.shape} and poses of shape {poses.shape} do not belong together"
+        )
+    cameras = []
+    for (number, name), k, pose in zip(listed, intrinsics, poses, strict=True):
+        try:
+            camera = Camera(pose, k[0, 0], k[1, 1], k[0, 2], k[1, 2], meta["w"], meta["h"])
+        except ReconError as error:
+            raise ReconError(f"{shown(file)}, camera {number}: {error}") from error
+        cameras.append((number, name, camera))
+    return cameras
 
 
 def _array(value: Any) -> np.ndarray:

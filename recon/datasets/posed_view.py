@@ -1,13 +1,13 @@
 """Turn a picture file and the camera that its data set states into a `View`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-from recon.datasets.decode import PictureHeader, decode, read_header, shown
+from recon.datasets.decode import Picture, PictureHeader, decode, read_header, shown
 from recon.datasets.resize import PictureSize, area_average
 from recon.datasets.undistort import NO_DISTORTION, Distortion, undistort
 from recon.errors import ReconError
@@ -55,15 +55,11 @@ def posed_view(
     Raises:
         ReconError: when the file is no readable picture, or its shape is not the one the camera is for.
     """
-    _check_name(name)
+    check_name(name)
     header = read_header(path)
     upright = _camera_is_upright(header, camera)
     width, height = header.upright_size if upright else (header.width, header.height)
-    if abs(width * camera.height - height * camera.width) > 0.01 * width * camera.height:
-        raise ReconError(
-            f"{shown(path.name)} is {width}x{height}, but its camera is for a picture of "
-            f"{camera.width}x{camera.height}, which has another shape: use the pictures that the cameras belong to"
-        )
+    check_shape(shown(path.name), width, height, camera)
     stored = camera.resized(width, height)
     target = size.of(width, height)
 
@@ -84,7 +80,7 @@ def posed_view(
 
 def withheld_view(name: str, camera: Camera, size: PictureSize) -> View:
     """Return a view that has a camera but no picture, such as a benchmark's hidden test view."""
-    _check_name(name)
+    check_name(name)
 
     def load() -> Pixels:
         raise ReconError(
@@ -112,11 +108,37 @@ def load_pixels(
         stored: camera for the picture as stored; needed to undistort.
     """
     picture = decode(path, upright=upright)
+    height, width = picture.color.shape[:2]
+    outline = None if mask is None else _mask_coverage(mask, width, height, upright)
+    pixels = finish_pixels(
+        picture, size, stored=stored, distortion=distortion, outline=outline, background=background
+    )
+    if depth is None:
+        return pixels
+    return replace(pixels, depth=_depth(depth, (width, height), size, upright))
+
+
+def finish_pixels(
+    picture: Picture,
+    size: tuple[int, int],
+    *,
+    stored: Camera | None = None,
+    distortion: Distortion = NO_DISTORTION,
+    outline: Float[ndarray, "H W"] | None = None,
+    background: tuple[float, float, float] = WHITE,
+) -> Pixels:
+    """Put a background behind a decoded picture, remove distortion, and shrink it, in this order.
+
+    Args:
+        size: (width, height) of the result.
+        stored: camera for the picture as it is; needed to undistort.
+        outline: coverage of the object, instead of the picture's alpha.
+    """
     color, coverage = picture.color, picture.alpha
     if coverage is not None:
         color = color * coverage[:, :, None] + np.asarray(background, np.float32) * (1 - coverage[:, :, None])
-    if mask is not None:
-        coverage = _mask_coverage(mask, color.shape[1], color.shape[0], upright)
+    if outline is not None:
+        coverage = outline
     valid = None
     if stored is not None and not distortion.is_none:
         color, valid = undistort(color, stored, distortion)
@@ -127,11 +149,23 @@ def load_pixels(
         mask=None if coverage is None else area_average(coverage, *size) >= 0.5,
         valid=None if valid is None else _fully_covered(valid, size),
         background=None if picture.alpha is None else background,
-        depth=None if depth is None else _depth(depth, (color.shape[1], color.shape[0]), size, upright),
     )
 
 
-def _check_name(name: str) -> None:
+def check_shape(name: str, width: int, height: int, camera: Camera) -> None:
+    """Refuse a picture of another shape than its camera is for.
+
+    Raises:
+        ReconError: when the aspect ratios differ by more than 1 %.
+    """
+    if abs(width * camera.height - height * camera.width) > 0.01 * width * camera.height:
+        raise ReconError(
+            f"{name} is {width}x{height}, but its camera is for a picture of "
+            f"{camera.width}x{camera.height}, which has another shape: use the pictures that the cameras belong to"
+        )
+
+
+def check_name(name: str) -> None:
     """Refuse names that would leave the folder when renders are written under them."""
     parts = PurePosixPath(name).parts
     if not parts or ".." in parts or parts[0] == "/" or not name.isprintable() or "\\" in name:

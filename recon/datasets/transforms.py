@@ -88,7 +88,7 @@ def read_frames(file: Path, content: dict[str, Any]) -> tuple[list[Frame], list[
             listed += picture.suffix
         try:
             stated = _with_size({**content, **entry}, picture)
-            camera, distortion = stated_camera(stated), _distortion(stated)
+            camera, distortion = stated_camera(stated), stated_distortion(stated)
         except ReconError as error:
             raise ReconError(f"{shown(file)}, frame {listed}: {error}") from error
         mask = entry.get("mask_path")
@@ -119,6 +119,34 @@ def stated_camera(stated: dict[str, Any]) -> Camera:
         round(width),
         round(height),
     )
+
+
+def stated_distortion(stated: dict[str, Any]) -> Distortion:
+    """Return the lens distortion of a frame's entries.
+
+    Raises:
+        ReconError: when the camera model is not supported.
+    """
+    model = stated.get("camera_model", "OPENCV")
+    fisheye = model == "OPENCV_FISHEYE" or bool(stated.get("is_fisheye"))
+    if not fisheye and model not in (
+        "OPENCV",
+        "PINHOLE",
+        "SIMPLE_PINHOLE",
+        "SIMPLE_RADIAL",
+        "RADIAL",
+        "FULL_OPENCV",
+    ):
+        raise ReconError(
+            f"camera model {model} is not supported: undistort the pictures first, for example with "
+            "`colmap image_undistorter`"
+        )
+    if fisheye:
+        return Distortion(
+            "fisheye", tuple(_number(stated.get(key, 0.0), key) for key in ("k1", "k2", "k3", "k4"))
+        )
+    keys = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+    return Distortion("perspective", tuple(_number(stated.get(key, 0.0), key) for key in keys))
 
 
 def frame_view(
@@ -187,29 +215,6 @@ def _focal_lengths(stated: dict[str, Any], width: float, height: float) -> tuple
     if fx is None:
         raise ReconError("no focal length: expected fl_x (pixels) or camera_angle_x (radians)")
     return _number(fx, "fl_x"), _number(fx if fy is None else fy, "fl_y")
-
-
-def _distortion(stated: dict[str, Any]) -> Distortion:
-    model = stated.get("camera_model", "OPENCV")
-    fisheye = model == "OPENCV_FISHEYE" or bool(stated.get("is_fisheye"))
-    if not fisheye and model not in (
-        "OPENCV",
-        "PINHOLE",
-        "SIMPLE_PINHOLE",
-        "SIMPLE_RADIAL",
-        "RADIAL",
-        "FULL_OPENCV",
-    ):
-        raise ReconError(
-            f"camera model {model} is not supported: undistort the pictures first, for example with "
-            "`colmap image_undistorter`"
-        )
-    if fisheye:
-        return Distortion(
-            "fisheye", tuple(_number(stated.get(key, 0.0), key) for key in ("k1", "k2", "k3", "k4"))
-        )
-    keys = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
-    return Distortion("perspective", tuple(_number(stated.get(key, 0.0), key) for key in keys))
 
 
 def _matrix(value: Any) -> np.ndarray:

@@ -84,7 +84,9 @@ def virtual_views(
         image, coverage = _warp(trusted, pose, intrinsics, camera, device)
         if float(coverage.mean()) >= settings.minimum_coverage:
             result.append(
-                TrainingView(f"virtual {i}", image, pose, intrinsics, weight=coverage, virtual=True)
+                TrainingView(
+                    f"virtual {i}", image, pose, intrinsics, weight=coverage, near=camera.near, virtual=True
+                )
             )
     return result
 
@@ -107,6 +109,7 @@ def _warp(
         camera.width,
         camera.height,
         colors=torch.as_tensor(points.colors, device=device),
+        near=camera.near,
     )
     covered = picture.alpha >= COVERED
     color = picture.color / picture.alpha.clamp(min=1e-6)[..., None]

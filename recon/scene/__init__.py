@@ -1,6 +1,6 @@
 """Cameras, views and scenes: the types every other part of the library speaks."""
 
-from recon.scene.camera import Camera
+from recon.scene.camera import Camera, near_plane
 from recon.scene.photo import Photo, PhotoSet
 from recon.scene.quaternion import quaternion_to_rotation, rotation_to_quaternion
 from recon.scene.rigid import (
@@ -24,6 +24,7 @@ __all__ = [
     "camera_center",
     "invert_rigid",
     "look_at",
+    "near_plane",
     "quaternion_to_rotation",
     "rotation_angle",
     "rotation_to_quaternion",

@@ -1,5 +1,6 @@
 """A pinhole camera: pose, intrinsics in pixels, picture size."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy import ndarray
 
 from recon.errors import ReconError
 from recon.scene.rigid import camera_center, invert_rigid
+
+NEAR_SHARE = 0.1
+"""Of the distance from a camera to the next: `near_plane`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +26,7 @@ class Camera:
         fx, fy: focal lengths in pixels.
         cx, cy: principal point in pixels.
         width, height: picture size in pixels.
+        near: depth (z) up to which nothing is drawn in pictures made for this camera; `near_plane` finds it.
 
     Raises:
         ReconError: when the pose is not a finite rigid transform or the intrinsics are not usable.
@@ -34,6 +39,7 @@ class Camera:
     cy: float
     width: int
     height: int
+    near: float = 0.01
 
     def __post_init__(self) -> None:
         pose = np.asarray(self.world_to_camera, dtype=np.float64)
@@ -113,6 +119,21 @@ class Camera:
         """Return the (x, y) position of every pixel's centre."""
         x, y = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
         return np.stack([x, y], axis=-1)
+
+
+def near_plane(cameras: Sequence[Camera]) -> float | None:
+    """Return the depth up to which pictures of a scene that these cameras recorded stay empty; None for one camera.
+
+    Two photos hardly show both what is nearer than a tenth of the distance between them, so nothing is known about it.
+    What a reconstruction has there is what cameras hide from each other, or stand in: the wall of a room, say, closes
+    over the lens of a camera that looks out of it.
+    """
+    centers = np.array([camera.center for camera in cameras]).reshape(-1, 3)
+    apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
+    np.fill_diagonal(apart, np.inf)
+    nearest = apart.min(axis=1, initial=np.inf)
+    nearest = nearest[np.isfinite(nearest) & (nearest > 0)]
+    return NEAR_SHARE * float(np.median(nearest)) if len(nearest) else None
 
 
 def _check_pose(pose: ndarray) -> None:

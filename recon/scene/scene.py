@@ -7,6 +7,7 @@ from jaxtyping import Float, UInt8
 from numpy import ndarray
 
 from recon.errors import ReconError
+from recon.scene.camera import near_plane
 from recon.scene.view import View
 
 PoseStatus = Literal["given", "certified", "plausible", "uncertified"]
@@ -30,7 +31,7 @@ class Scene:
     """Posed views with a split into inputs and held-out views.
 
     Attributes:
-        views: all views, in name order.
+        views: all views, in name order; their cameras have the near plane that the inputs' cameras stand for.
         train: names of the views that may be used to reconstruct.
         test: names of the held-out views.
         poses: where the poses come from and how far they are trusted.
@@ -64,6 +65,9 @@ class Scene:
         overlap = sorted(set(self.train) & set(self.test))
         if overlap:
             raise ReconError(f"scene {self.name}: {', '.join(overlap)} would be both input and held out")
+        near = near_plane([view.camera for view in self.train_views])
+        if near is not None:
+            object.__setattr__(self, "views", tuple(_with_near(view, near) for view in self.views))
 
     def view(self, name: str) -> View:
         return next(view for view in self.views if view.name == name)
@@ -89,3 +93,7 @@ class Scene:
 
     def with_notes(self, *sentences: str) -> "Scene":
         return replace(self, notes=(*self.notes, *sentences))
+
+
+def _with_near(view: View, near: float) -> View:
+    return view if view.camera.near == near else view.seen_by(replace(view.camera, near=near))

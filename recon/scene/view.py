@@ -63,6 +63,10 @@ class View:
             )
         return pixels
 
+    def seen_by(self, camera: Camera) -> "View":
+        """Return the same photo with another camera for its picture."""
+        return View(self.name, camera, lambda: self.pixels, self.withheld)
+
     @property
     def image(self) -> Float[ndarray, "H W 3"]:
         return self.pixels.image

@@ -58,6 +58,7 @@ def coverage_confidence(gaussians: Gaussians, cameras: Sequence[Camera]) -> Floa
             camera.width,
             camera.height,
             outputs=("contribution",),
+            near=camera.near,
         )
         alone = _weight_alone(gaussians, pose, intrinsics, camera.width, camera.height)
         share = (picture.contribution / alone.clamp(min=1e-12)).where(alone > 0, 0.0)

@@ -160,6 +160,7 @@ def _color_spread(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "H W"]:
         colors=colors,
         features=values,
         outputs=("features",),
+        near=camera.near,
     )
     assert blended.features is not None
     mean, square = blended.features[..., :3], blended.features[..., 3:]
@@ -183,6 +184,7 @@ def _dropout_difference(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "
             intrinsics / DROPOUT_SCALE,
             width,
             height,
+            near=camera.near,
         ).color
         for half in (gaussians[draw.to(pose.device)], gaussians[~draw.to(pose.device)])
     ]

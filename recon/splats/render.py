@@ -41,4 +41,5 @@ def render(
         background=background,
         outputs=outputs,
         antialiased=antialiased,
+        near=camera.near,
     )

@@ -277,6 +277,7 @@ class Trainer:
             antialiased=self.settings.antialiased,
             screen_offsets=screen_offsets,
             absolute_gradients=screen_offsets is not None,
+            near=view.near,
         )
         return pooled(rendering, samples), screen_offsets
 

@@ -24,6 +24,7 @@ class TrainingView:
         weight: [H, W] weight of each pixel in the photometric loss; None weighs all the same.
         depth: [H, W] target depth (z), 0 = unknown; None where there is none.
         depth_weight: [H, W] confidence of the target depth in [0, 1].
+        near: depth (z) up to which nothing is drawn.
         virtual: true for pictures made by warping photos, which guide but are not photos.
     """
 
@@ -34,6 +35,7 @@ class TrainingView:
     weight: Float[Tensor, "H W"] | None = None
     depth: Float[Tensor, "H W"] | None = None
     depth_weight: Float[Tensor, "H W"] | None = None
+    near: float = 0.01
     virtual: bool = False
 
     @property
@@ -65,6 +67,7 @@ def training_view(
         else torch.as_tensor(valid, dtype=torch.float32, device=device),
         depth=None if depth is None else depth.to(device),
         depth_weight=None if depth_weight is None else depth_weight.to(device),
+        near=view.camera.near,
     )
 
 

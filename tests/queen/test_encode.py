@@ -1,0 +1,171 @@
+"""`recon stream encode` from a folder of pictures to a stream: resume, growing folders, mistakes."""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moving_scene import cameras, scene
+from PIL import Image
+
+from recon.cli.main import main
+from recon.datasets.transforms import OPENGL_AXES
+from recon.errors import ReconError
+from recon.queen import encode as module
+from recon.queen.encode import EncodeOptions, encode
+from recon.splats.render import render
+from recon.streaming import StreamReader, read_manifest, stream_info
+
+QUICK = (
+    "first.settings=[train.iterations=60, initial.count=2000]",
+    "frame.iterations=20",
+    "frame.mask_block=8",
+    "preview_gaussians=200",
+    "keyframe_seconds=0.1",
+    "segment_seconds=0.07",
+)
+
+
+def write_cameras(folder: Path) -> None:
+    entries = [
+        {
+            "file_path": f"{number}",
+            "w": camera.width,
+            "h": camera.height,
+            "fl_x": camera.fx,
+            "fl_y": camera.fy,
+            "cx": camera.cx,
+            "cy": camera.cy,
+            "transform_matrix": (camera.camera_to_world @ OPENGL_AXES).tolist(),
+        }
+        for number, camera in enumerate(cameras())
+    ]
+    folder.mkdir(exist_ok=True)
+    (folder / "transforms.json").write_text(json.dumps({"frames": entries, "fps": 30}))
+
+
+def write_frame(folder: Path, frame: int) -> None:
+    gaussians = scene(0.05 * frame)
+    for number, camera in enumerate(cameras()):
+        picture = (render(gaussians, camera).color.clamp(0, 1).numpy() * 255).round().astype(np.uint8)
+        path = folder / str(number) / f"{frame:04d}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(path.with_suffix(".part"), format="PNG")
+        path.with_suffix(".part").rename(path)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    write_cameras(folder)
+    for frame in range(6):
+        write_frame(folder, frame)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def encoded(clip, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("streams") / "whole"
+    return encode(EncodeOptions(clip, folder, test_cameras=("2",), settings=QUICK))
+
+
+def rows(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / module.LOG_FILE).read_text().splitlines()]
+
+
+def test_a_clip_becomes_a_stream(encoded: Path) -> None:
+    info = stream_info(encoded)
+    assert read_manifest(encoded).frames == 6 and not read_manifest(encoded).live
+    assert "checksums" in "\n".join(info.lines())
+    log = rows(encoded)
+    assert [row["frame"] for row in log] == list(range(6))
+    assert log[0]["hardware"] and set(log[1]["psnr_per_camera"]) == {"2"}
+    assert all(row["bytes"] < 0.3 * log[0]["bytes"] for row in log[1:])
+    assert min(row["psnr"] for row in log) > log[0]["psnr"] - 2, "quality does not fall away"
+    manifest = json.loads((encoded / "manifest.json").read_text())
+    assert [camera["role"] for camera in manifest["cameras"]] == ["train"] * 4 + ["test"]
+    preview = [file for file in manifest["keyframes"] if file["name"].startswith("preview")]
+    assert [file["gaussians"] for file in preview] == [200]
+
+
+def test_what_is_measured_is_what_a_player_has(encoded: Path, clip: Path) -> None:
+    from recon.datasets.clips import open_clip
+    from recon.evaluation.metrics import psnr
+
+    view = open_clip(clip, test_cameras=("2",)).scene(5).test_views[0]
+    state = StreamReader(encoded).state_at(5)
+    picture = render(state.gaussians(), view.camera).color.clamp(0, 1).numpy()
+    assert psnr(picture, view.image) == pytest.approx(rows(encoded)[5]["psnr"], abs=1e-6)
+
+
+def test_an_interrupted_stream_goes_on_to_the_same_bytes(clip, encoded, tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "stream"
+    options = EncodeOptions(clip, folder, test_cameras=("2",), settings=QUICK)
+    trained = module.train_frame
+
+    def interrupted(state, *rest):
+        if state.frame == 3:
+            raise KeyboardInterrupt
+        return trained(state, *rest)
+
+    monkeypatch.setattr(module, "train_frame", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encode(options)
+    assert read_manifest(folder).live and StreamReader(folder).manifest.frames >= 3
+    monkeypatch.setattr(module, "train_frame", trained)
+    with pytest.raises(ReconError, match="--resume"):
+        encode(options)
+    with pytest.raises(ReconError, match="other settings"):
+        encode(replace(options, resume=True, settings=("frame.iterations=99",)))
+    encode(replace(options, resume=True, settings=QUICK[1:3]))
+    assert [row["frame"] for row in rows(folder)] == list(range(6))
+    ours, theirs = (StreamReader(one).state_at(5).checksum() for one in (folder, encoded))
+    assert ours == theirs
+
+
+def test_a_growing_folder_is_followed(tmp_path, capsys) -> None:
+    folder = tmp_path / "recording"
+    write_cameras(folder)
+
+    def record() -> None:
+        for frame in range(3):
+            write_frame(folder, frame)
+            time.sleep(0.3)
+
+    recorder = threading.Thread(target=record)
+    recorder.start()
+    settings = (*QUICK, "frame.iterations=4", "first.settings=[train.iterations=4, initial.count=500]")
+    encode(EncodeOptions(folder, tmp_path / "stream", watch=True, patience=3.0, settings=settings))
+    recorder.join()
+    assert read_manifest(tmp_path / "stream").frames == 3
+    assert "the stream ends here" in capsys.readouterr().err
+
+
+def test_mistakes_end_in_sentences(clip, encoded, tmp_path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear")
+    for options, words in (
+        (EncodeOptions(clip, encoded), "already holds a stream"),
+        (EncodeOptions(clip, tmp_path / "full"), "not empty"),
+        (EncodeOptions(clip, tmp_path / "full", overwrite=True), "no part of a stream"),
+        (EncodeOptions(clip, tmp_path / "s", preset="slow"), "there are quick"),
+        (EncodeOptions(clip, tmp_path / "s", settings=("frame.epochs=3",)), "no setting 'epochs'"),
+        (EncodeOptions(tmp_path, tmp_path / "s"), "no clip in a supported layout"),
+    ):
+        with pytest.raises(ReconError, match=words):
+            encode(options)
+    assert (tmp_path / "full" / "letter.txt").exists()
+
+
+def test_the_command(clip, tmp_path, capsys) -> None:
+    words = ["stream", "encode", str(clip), "-o", str(tmp_path / "stream"), "--frames", "2", "--set", *QUICK]
+    main([*words, "frame.iterations=4", "first.settings=[train.iterations=4, initial.count=500]"])
+    assert "frame 1:" in capsys.readouterr().err
+    main(["stream", "info", str(tmp_path / "stream")])
+    assert "2 frames" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2 and "--overwrite" in capsys.readouterr().err
