@@ -164,6 +164,7 @@ def _begin(
     if settings.frame.anchors:
         anchors = anchor_cells(first.gaussians.means.numpy(), settings.frame.anchor_pixels * first.pixel_size)
     state, _ = state_of(first.gaussians, anchors=anchors)
+    stream.near = scene.train_views[0].camera.near
     stream.up = mean_up([view.camera for view in scene.train_views]).tolist()
     stream.cameras = [_camera(number, scene, name) for number, name in enumerate((*scene.train, *scene.test))]
     with atomic_write(folder / SETTINGS_FILE) as file:

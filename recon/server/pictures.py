@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -95,16 +95,19 @@ class SplatPictures:
         gaussians: Gaussians,
         background: tuple[float, float, float] | None = None,
         photos: Callable[[], Sequence[View]] = tuple,
+        near: float = 0.01,
     ) -> None:
         """Take what is drawn.
 
         Args:
             background: what is known to lie behind the Gaussians.
             photos: returns the input photos that a view is compared with; called when confidence is first asked for.
+            near: depth (z) up to which nothing is drawn.
         """
         self._gaussians = gaussians
         self._background = None if background is None else torch.tensor(background)
         self._photos = photos
+        self._near = near
         self._witnesses: list[Witness] | None = None
 
     @torch.no_grad()
@@ -113,7 +116,7 @@ class SplatPictures:
         from recon.evaluation.pictures import CONFIDENCE_RAMP, ColorScale, colorize
         from recon.export.pictures import depth_colors, normal_colors
 
-        g, camera, mode = self._gaussians, request.camera, request.mode
+        g, camera, mode = self._gaussians, replace(request.camera, near=self._near), request.mode
         pose, intrinsics = camera_tensors(camera)
         degree = None if request.sh_degree is None else min(request.sh_degree, g.sh_degree)
         picture = ops.rasterize(
@@ -129,6 +132,7 @@ class SplatPictures:
             sh_degree=degree,
             background=None if request.transparent else self._background,
             outputs=("color", *EXTRA_OUTPUT.get(mode, ())),
+            near=camera.near,
         )
         headers: dict[str, str] = {}
         if mode == "depth":

@@ -30,6 +30,9 @@ from recon.streaming.manifest import MANIFEST
 
 PROTOCOL = 1
 
+NEAR = 0.01
+"""The rasterizer's near plane, where no cameras say more."""
+
 _UP = (0.0, -1.0, 0.0)
 """Where no cameras say what is up: y points down in the usual splat files."""
 
@@ -135,12 +138,14 @@ def run_session(path: Path, *, live: bool = False) -> Session:
         "confidence": files.add_made("confidence", _confidence(run, gaussians, scene)),
         "background": None if scene.background is None else list(scene.background),
         "up": _up([view.camera for view in views]),
+        "near": _near(scene),
         "poses": scene.poses,
         "pictures": True,
         "live": live,
         "run_folder": str(path),
     }
-    pictures = SplatPictures(gaussians, scene.background, partial(_input_photos, run, scene))
+    photos = partial(_input_photos, run, scene)
+    pictures = SplatPictures(gaussians, scene.background, photos, near=_near(scene))
     return Session(description, files, pictures)
 
 
@@ -167,6 +172,7 @@ def live_session(
             cameras=cameras,
             background=None if scene.background is None else list(scene.background),
             up=_up([view.camera for view in scene.views]),
+            near=_near(scene),
             poses=scene.poses,
         )
     if points is not None and len(points):
@@ -189,6 +195,7 @@ def empty_description(title: str, kind: str) -> dict[str, Any]:
         "confidence": None,
         "background": None,
         "up": list(_UP),
+        "near": NEAR,
         "poses": None,
         "pictures": False,
         "live": False,
@@ -240,6 +247,11 @@ def _measured(metrics: dict[str, Any], scene: Scene, view: View) -> dict[str, fl
     per_image = block.get("per_image") if isinstance(block, dict) else None
     values = per_image.get(view.name) if isinstance(per_image, dict) else None
     return values if isinstance(values, dict) else {}
+
+
+def _near(scene: Scene) -> float:
+    """Return the near plane, which is the same for all views of a scene."""
+    return scene.views[0].camera.near if scene.views else NEAR
 
 
 def _up(cameras: Sequence[Camera]) -> list[float]:

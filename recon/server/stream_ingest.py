@@ -28,7 +28,7 @@ from recon.server.access import INGEST
 from recon.server.bodies import read_body
 from recon.server.stream_session import MAX_CAMERAS, stream_cameras
 from recon.streaming.layout import RecordKind
-from recon.streaming.manifest import MANIFEST, read_manifest
+from recon.streaming.manifest import MANIFEST, NEAR, read_manifest
 from recon.streaming.record import parse_record
 from recon.streaming.writer import StreamOptions, StreamWriter
 
@@ -227,13 +227,15 @@ def _parse_options(body: bytes, keyframe_seconds: float) -> StreamOptions:
     except (ValueError, RecursionError):
         raise ReconError("what the producer says of its stream is not JSON") from None
     if not isinstance(data, dict):
-        raise ReconError("a producer says of its stream: fps, up, title, licence, cameras")
-    fps, up = data.get("fps", 30.0), data.get("up", [0.0, -1.0, 0.0])
+        raise ReconError("a producer says of its stream: fps, up, near, title, licence, cameras")
+    fps, up, near = data.get("fps", 30.0), data.get("up", [0.0, -1.0, 0.0]), data.get("near", NEAR)
     title, licence, cameras = data.get("title", ""), data.get("licence", ""), data.get("cameras", [])
     if type(fps) not in (int, float) or not 1e-3 <= fps <= 1e4:
         raise ReconError("fps must be a number from 0.001 to 10000")
     if not isinstance(up, list) or len(up) != 3 or not all(_is_small_number(number) for number in up):
         raise ReconError("up must be three numbers")
+    if not _is_small_number(near) or near < 0:
+        raise ReconError("near must be a number from 0 on")
     for words, limit in ((title, 200), (licence, 10_000)):
         if not isinstance(words, str) or len(words) > limit:
             raise ReconError("title and licence must be words: at most 200 and 10000 letters")
@@ -248,6 +250,7 @@ def _parse_options(body: bytes, keyframe_seconds: float) -> StreamOptions:
         title=title,
         licence=licence,
         up=[float(number) for number in up],
+        near=float(near),
         cameras=kept,
     )
 

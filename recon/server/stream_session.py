@@ -45,7 +45,7 @@ def stream_cameras(cameras: list[Any]) -> list[dict[str, Any]]:
 
 
 def _told(manifest: Manifest) -> dict[str, Any]:
-    told = {"up": list(manifest.up), "cameras": stream_cameras(manifest.cameras)}
+    told = {"up": list(manifest.up), "near": manifest.near, "cameras": stream_cameras(manifest.cameras)}
     return {**told, "title": manifest.title} if manifest.title else told
 
 

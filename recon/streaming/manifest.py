@@ -18,6 +18,8 @@ MANIFEST = "manifest.json"
 FORMAT = "recon-stream"
 MAX_FILES = 1 << 17
 MAX_FRAMES = 1 << 24
+NEAR = 0.01
+"""Near plane of manifests that name none, the rasterizer's."""
 
 FILE_NAME = re.compile(r"(key|preview|segment)-[0-9]{6,8}-[0-9a-f]{16}\.rst")
 """Every name that a file of records can have; nothing else is served."""
@@ -66,6 +68,7 @@ class Manifest:
         max_gaussians: most in any frame so far.
         bounds: lowest and highest corner of the means of frame 0, world units.
         up: direction that is up in the pictures.
+        near: depth (z) up to which nothing is drawn.
         cameras: as in `api/session` of the viewer's protocol, photos aside.
         licence: words for whoever plays it.
     """
@@ -79,6 +82,7 @@ class Manifest:
     title: str = ""
     licence: str = ""
     up: list[float] = field(default_factory=lambda: [0.0, -1.0, 0.0])
+    near: float = NEAR
     cameras: list[dict[str, Any]] = field(default_factory=list)
     keyframes: list[KeyframeFile] = field(default_factory=list)
     segments: list[SegmentFile] = field(default_factory=list)
@@ -136,6 +140,7 @@ def check_manifest(data: Any, source: str) -> Manifest:
             title=_is(data["title"], str),
             licence=_is(data["licence"], str),
             up=[_number(x) for x in _items(data["up"], 3)],
+            near=_number(data.get("near", NEAR), 0.0),
             cameras=[_is(one, dict) for one in _is(data["cameras"], list)],
             keyframes=[_keyframe(one) for one in _is(data["keyframes"], list)],
             segments=[_segment(one) for one in _is(data["segments"], list)],

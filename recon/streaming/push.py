@@ -166,7 +166,9 @@ class _Producer:
                 raise ReconError(f"{self._folder} holds no stream; wait for one with --follow")
             time.sleep(self._patience.look)
         manifest = follower.manifest
-        told = {name: getattr(manifest, name) for name in ("fps", "up", "title", "licence", "cameras")}
+        told = {
+            name: getattr(manifest, name) for name in ("fps", "up", "near", "title", "licence", "cameras")
+        }
         answer = self._call("begin", json.dumps(told).encode(), "application/json")
         self._pushed.frames = _expected(answer)
         return self._pushed.frames

@@ -16,6 +16,7 @@ from recon.streaming.keyframe import decode_keyframe, encode_keyframe
 from recon.streaming.layout import MAX_RECORD, MAX_SEGMENT_RECORDS, Codec, FileKind, RecordKind
 from recon.streaming.manifest import (
     MANIFEST,
+    NEAR,
     KeyframeFile,
     Manifest,
     SegmentFile,
@@ -50,6 +51,7 @@ class StreamOptions:
     title: str = ""
     licence: str = ""
     up: Sequence[float] = (0.0, -1.0, 0.0)
+    near: float = NEAR
     cameras: Sequence[dict[str, Any]] = field(default_factory=tuple)
 
     @property
@@ -298,6 +300,7 @@ def _first_manifest(state: StreamState, options: StreamOptions) -> Manifest:
         title=options.title,
         licence=options.licence,
         up=[float(x) for x in options.up],
+        near=options.near,
         cameras=list(options.cameras),
     )
 
