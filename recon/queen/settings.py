@@ -90,7 +90,7 @@ class QueenSettings:
     """Step of the centres at the start, in pixels at the median depth."""
     means_final: float = 0.1
     """Factor that it has decayed to at the end (exponentially)."""
-    position_step: float = 0.2
+    position_step: float = 0.1
     """Quantisation step of the centres' moves, in pixels at the median depth."""
     quantised: bool = True
     """Latents and decoders; otherwise every attribute's residual is stored as it is, on the stream's grids."""

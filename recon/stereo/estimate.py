@@ -45,8 +45,8 @@ def estimate_depth(
 ) -> list[DepthMap]:
     """Estimate depth and confidence of every photo from the photos given.
 
-    1. Find each photo's depth range from matches and the photos to compare it with; at wide baselines, shrink the
-       photos further.
+    1. Find each photo's depth range from matches and the photos to compare it with; where these look from other
+       directions, shrink the photos further.
     2. Sweep planes through each photo's view, choose depths that fit and are smooth.
     3. Keep what another photo's depth confirms; sweep again, now knowing what hides what.
     4. At wide baselines, refine slanted planes and drop small pieces.
@@ -81,9 +81,9 @@ def estimate_depth(
             "stereo found no two photos that show the same part of the scene with parallax between them: their "
             "cameras stand at one place or look at different things; check the poses, or add photos that overlap"
         )
-    wide = sum(is_wide(chosen, settings.wide_baseline) for chosen in sources) > len(views) / 2
-    if wide:
-        working = [working_view(view, min(settings.wide_pixels, settings.working_pixels)) for view in views]
+    wide = _most_are_wide(sources, settings.wide_baseline)
+    if _most_are_wide(sources, settings.coarse_baseline):
+        working = [working_view(view, min(settings.coarse_pixels, settings.working_pixels)) for view in views]
     only_object = all(view.cutout is not None for view in views)
     wider = None if only_object else wider_ranges(cameras, ranges, bounds, nearer=wide)
     searched = [ranges] if wider is None else [ranges, wider]
@@ -228,6 +228,10 @@ def _complete(
 
 def _others(index: int, views: Sequence[WorkingView]) -> list[int]:
     return [other for other in range(len(views)) if other != index]
+
+
+def _most_are_wide(sources: Sequence[Sequence[Source]], angle: float) -> bool:
+    return sum(is_wide(chosen, angle) for chosen in sources) > len(sources) / 2
 
 
 def is_wide(sources: Sequence[Source], wide_baseline: float) -> bool:

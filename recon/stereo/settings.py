@@ -15,16 +15,18 @@ class StereoSettings:
     working_pixels: int = 320_000
     """Larger photos are matched at this many pixels and their depth is brought back to full size along the photo's
     edges. Bounds the memory: about 3 bytes per pixel and plane."""
-    wide_pixels: int = 120_000
-    """And at this many pixels where the baseline is wide: photos that differ much agree better on what is coarse. On
-    scan65 at 800x600, 3 views, `quality` gains 1.0 dB over 320,000 pixels; with 9 views there is no difference."""
+    coarse_pixels: int = 120_000
+    """And at this many pixels from `coarse_baseline` on: photos that differ much agree better on what is coarse.
+    `quality` gains 1.0 dB over 320,000 pixels on scan65 at 800x600 with 3 views; for others see docs/results.md."""
+    coarse_baseline: float = 15.0
+    """Angle in degrees between photos and their sources from which photos are matched at `coarse_pixels`."""
     max_sources: int = 3
     """Other photos that each photo is matched against at most: those that share most of its view."""
     second_pass: bool = True
     """Sweep again with what the other photos' depth says about occlusion and free space."""
     wide_baseline: float = 25.0
-    """Angle in degrees between photos and their sources from which photos are matched at `wide_pixels`, slanted planes
-    are refined and small components are removed: better for objects seen from around, worse for foliage."""
+    """Angle in degrees between photos and their sources from which slanted planes are refined and small components are
+    removed: better for objects seen from around, worse for foliage."""
     fill_distance: float = 5.0
     """Pixels without depth this near (in pixels of the working size) to known ones take the nearest depth, unless
     another photo looks through it; 0 switches it off."""

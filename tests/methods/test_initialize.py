@@ -9,7 +9,7 @@ from recon.methods.stereo_inputs import stereo_inputs
 from recon.scene import Pixels, View
 from recon.stereo import StereoSettings
 
-WORKING = StereoSettings(planes=32, working_pixels=48 * 36, wide_pixels=48 * 36, second_pass=False)
+WORKING = StereoSettings(planes=32, working_pixels=48 * 36, coarse_pixels=48 * 36, second_pass=False)
 
 
 def enlarged(view: View, factor: int) -> View:

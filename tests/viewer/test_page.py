@@ -46,6 +46,14 @@ def test_the_page_as_a_person_uses_it(viewer: Path) -> None:
     npm(viewer, "test:page")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+def test_a_stream_plays_in_the_page(viewer: Path) -> None:
+    """Frames have the numbers that Python made; slow and broken connections, a live socket."""
+    needs_chromium()
+    npm(viewer, "test:stream")
+
+
 def needs_chromium() -> None:
     if "CHROMIUM" not in os.environ and shutil.which("chromium") is None:
         pytest.skip("needs Chromium")

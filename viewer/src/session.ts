@@ -1,6 +1,7 @@
 // What the server says and how to ask it; the page's half of the viewer protocol, version 1.
 //
 // Every answer is checked before it is used: a page must not trust a server's JSON more than a file's bytes.
+import { readBody } from "./player/http_source";
 import type { SplatFormat } from "./splats/formats";
 
 export interface CameraEntry {
@@ -27,10 +28,18 @@ export interface SplatEntry {
   readonly shDegree: number;
 }
 
+/** Addresses of a stream, relative to the page. */
+export interface StreamEntry {
+  readonly manifest: string;
+  /** Where new frames come while it grows. */
+  readonly socket: string | null;
+}
+
 export interface Session {
   readonly version: string;
   readonly title: string;
-  readonly kind: "run" | "splat" | "live";
+  readonly kind: "run" | "splat" | "live" | "stream";
+  readonly stream: StreamEntry | null;
   readonly splat: SplatEntry | null;
   readonly cameras: readonly CameraEntry[];
   readonly layers: { readonly points: string | null; readonly mesh: string | null };
@@ -76,23 +85,10 @@ export class Server {
     id: string,
     progress: (bytes: number) => void = () => undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    const response = await this.request(`api/files/${encodeURIComponent(id)}`);
-    if (response.body === null) return new Uint8Array(await response.arrayBuffer());
-    const pieces: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
-    for (const reader = response.body.getReader(); ;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      pieces.push(value);
-      progress((size += value.length));
-    }
-    const content = new Uint8Array(size);
-    let at = 0;
-    for (const piece of pieces) {
-      content.set(piece, at);
-      at += piece.length;
-    }
-    return content;
+    return readBody(await this.request(`api/files/${encodeURIComponent(id)}`), (bytes) =>
+      progress((size += bytes)),
+    );
   }
 
   /** Have recon's own rasterizer render a picture. */
@@ -127,9 +123,23 @@ export class Server {
     return { image: await response.blob(), depthRange: known ? [near, far] : null };
   }
 
-  /** Open the live socket; the token, where there is one, is the first message. */
-  openLive(): WebSocket {
-    const url = new URL("api/live", this.base);
+  /** Where an address of the session leads. Throws a ServerError for one of another origin. */
+  address(path: string): URL {
+    const url = URL.canParse(path, this.base) ? new URL(path, this.base) : null;
+    if (url === null || url.origin !== this.base.origin)
+      throw new ServerError(`streams of the page's own address are played, not ${path.slice(0, 200)}`);
+    return url;
+  }
+
+  /** What goes with each request. */
+  headers(): Headers {
+    const token = readToken();
+    return new Headers(token === null ? {} : { Authorization: `Bearer ${token}` });
+  }
+
+  /** Open a live socket; the token, where there is one, is the first message. */
+  openLive(path = "api/live"): WebSocket {
+    const url = this.address(path);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
@@ -191,9 +201,10 @@ export function parseSession(value: unknown): Session {
   return {
     version: session.string("version"),
     title: session.string("title"),
-    kind: session.oneOf("kind", ["run", "splat", "live"] as const),
+    kind: session.oneOf("kind", ["run", "splat", "live", "stream"] as const),
+    stream: session.value("stream") === null ? null : parseStream(session.fields("stream")),
     splat: session.value("splat") === null ? null : parseSplat(session.fields("splat")),
-    cameras: session.list("cameras").map((entry, i) => parseCamera(new Fields(entry, `cameras[${i}]`))),
+    cameras: parseCameras(session.list("cameras")),
     layers: { points: layers?.id("points") ?? null, mesh: layers?.id("mesh") ?? null },
     confidence: session.id("confidence"),
     background:
@@ -206,6 +217,15 @@ export function parseSession(value: unknown): Session {
     live: session.value("live") === true,
     runFolder: session.words("run_folder"),
   };
+}
+
+/** Check cameras, which manifests of streams have in the same form. */
+export function parseCameras(list: readonly unknown[]): CameraEntry[] {
+  return list.map((entry, i) => parseCamera(new Fields(entry, `cameras[${i}]`)));
+}
+
+function parseStream(entry: Fields): StreamEntry {
+  return { manifest: entry.string("manifest"), socket: entry.words("socket") };
 }
 
 function parseSplat(entry: Fields): SplatEntry {

@@ -1,6 +1,8 @@
 // What tests of the page need and a person never sees: window.__recon.
 import { type PinholeCamera, poseOf, project } from "./cameras/pinhole";
 import type { Look, Pixels } from "./picture/stage";
+import type { Player } from "./player/player";
+import { checksumOf } from "./stream/state";
 import type { Settings, Viewer } from "./viewer";
 
 export interface TestHook {
@@ -23,6 +25,11 @@ export interface TestHook {
   /** Place in the view (CSS pixels) of an input camera's centre. */
   project(id: string): [number, number] | null;
   readonly camera: PinholeCamera | null;
+  /** What plays a stream; null where there is none. */
+  readonly player: Player | null;
+  /** From now on note each frame of a stream that is shown: [frame, low, high], the checksum of what is drawn. */
+  recordFrames(): void;
+  readonly recordedFrames: readonly (readonly [number, number, number])[];
   readonly state: {
     gaussians: number;
     drawn: number;
@@ -47,6 +54,7 @@ export interface TestHook {
 
 export function installTestHook(viewer: Viewer): void {
   const plain = ({ width, height, data }: Pixels) => ({ width, height, data: Array.from(data) });
+  const recordedFrames: [number, number, number][] = [];
   const hook: TestHook = {
     get framesDrawn() {
       return viewer.framesDrawn;
@@ -81,6 +89,16 @@ export function installTestHook(viewer: Viewer): void {
     },
     get camera() {
       return viewer.shownCamera;
+    },
+    get player() {
+      return viewer.player;
+    },
+    recordedFrames,
+    recordFrames() {
+      viewer.onFrameShown = (frame) => {
+        const [low, high] = checksumOf(viewer.stage.splats.gaussians!);
+        recordedFrames.push([frame, low >>> 0, high >>> 0]);
+      };
     },
     get state() {
       return {

@@ -24,11 +24,16 @@ import {
 import { decodePoints, pointsObject } from "./layers/points";
 import { Training } from "./live/training";
 import type { LiveFrame } from "./live/frames";
+import { type Update } from "./player/frame_decoder";
+import { HttpSource } from "./player/http_source";
+import { Player } from "./player/player";
+import { WorkerDecoder } from "./player/decoder";
 import { type Look, type PictureMode, type Pixels, Stage } from "./picture/stage";
-import { type CameraEntry, Server, type Session } from "./session";
+import { type CameraEntry, Server, type Session, type StreamEntry, parseCameras } from "./session";
 import { FormatError, splatFormat } from "./splats/formats";
 import { type Gaussians, allocateGaussians, shDegree } from "./splats/gaussians";
 import { loadSplats } from "./splats/load";
+import type { Manifest } from "./stream/manifest";
 import type { ReadyOrder } from "./splats/splat_object";
 import { CropBox, boxAround } from "./tools/crop_box";
 import { Measure } from "./tools/measure";
@@ -58,7 +63,17 @@ export interface Settings {
 
 /** What changed, for those who show it. */
 export type Topic =
-  "session" | "settings" | "view" | "drawn" | "live" | "compare" | "tools" | "path" | "message" | "loading";
+  | "session"
+  | "settings"
+  | "view"
+  | "drawn"
+  | "live"
+  | "compare"
+  | "tools"
+  | "path"
+  | "message"
+  | "loading"
+  | "stream";
 
 /** What a click in the picture does. */
 export type Tool = "none" | "measure";
@@ -109,6 +124,9 @@ export class Viewer {
   crop: CropBox;
   session: Session | null = null;
   training: Training | null = null;
+  player: Player | null = null;
+  /** A frame of the stream is on the screen. */
+  onFrameShown: (frame: number) => void = () => undefined;
   message: Message | null = null;
   /** What is being loaded, and how much of it is there. */
   loading: { readonly what: string; readonly share: number | null } | null = null;
@@ -176,8 +194,11 @@ export class Viewer {
   /** Fetch the session and show what it has. */
   async open(): Promise<void> {
     try {
+      const address = new URLSearchParams(location.search).get("stream");
+      if (address !== null) return await this.openStream({ manifest: address, socket: null }, null);
       const session = await this.server.session();
       this.setSession(session);
+      if (session.stream !== null) return await this.openStream(session.stream, session);
       if (session.live) this.watch();
       if (session.splat !== null) await this.loadSessionSplats(session);
     } catch (error) {
@@ -193,6 +214,9 @@ export class Viewer {
       this.setLoading({ what: file.name, share: null });
       const { gaussians } = await loadSplats({ content, format, name: file.name });
       this.localFile = file.name;
+      this.player?.close();
+      this.player = null;
+      this.emit("stream");
       this.stage.splats.setKeyframe(gaussians);
       this.measureScene(gaussians);
       this.frusta.setCameras([], 1);
@@ -386,6 +410,7 @@ export class Viewer {
     if (this.settings.mode !== "color") parts.push(`mode=${this.settings.mode}`);
     const { scale, unit } = this.measure;
     if (scale !== 1) parts.push(`scale=${+scale.toPrecision(7)},${encodeURIComponent(unit)}`);
+    if (this.player?.state === "paused") parts.push(`frame=${this.player.place}`);
     return parts.join("&");
   }
 
@@ -400,6 +425,8 @@ export class Viewer {
       this.change({ mode: mode as PictureMode });
     const [scale, unit] = (values.get("scale") ?? "").split(",");
     if (unit) this.measure.setScale(Number(scale), unit);
+    const frame = frameIn(hash);
+    if (frame !== null) this.player?.seek(frame);
     const entry = this.cameras.find(({ id }) => id === values.get("camera"));
     if (entry !== undefined) {
       this.goTo(entry, 0);
@@ -560,6 +587,53 @@ export class Viewer {
     if (standing !== null) this.goTo(standing, 0);
   }
 
+  /** Play a stream; without a session its manifest says what there is to see. */
+  private async openStream({ manifest, socket }: StreamEntry, session: Session | null): Promise<void> {
+    const source = new HttpSource(this.server.address(manifest), () => this.server.headers());
+    const player = new Player({
+      source,
+      decoder: new WorkerDecoder(),
+      screen: { show: (updates) => this.showUpdates(updates) },
+      openSocket: socket === null ? null : () => this.server.openLive(socket),
+      autoplay: !window.matchMedia("(prefers-reduced-motion: reduce)").matches,
+      start: frameIn(location.hash),
+    });
+    this.player = player;
+    this.setLoading({ what: session?.title ?? "the stream", share: null });
+    let known = session !== null;
+    player.onManifest = (content) => {
+      if (!known) this.setSession(sessionOf(content, (sentence) => this.tell(sentence, "error")));
+      known = true;
+    };
+    player.onChange = () => {
+      if (this.loading !== null && (player.shown !== null || player.state === "failed"))
+        this.setLoading(null);
+      this.emit("stream");
+    };
+    player.onShown = ({ frame }) => this.onFrameShown(frame);
+    player.onMessage = (sentence, kind) => this.tell(sentence, kind);
+    document.addEventListener("visibilitychange", () => player.hold(document.hidden));
+    await player.open();
+  }
+
+  /** Take the frames of a stream; resolves when the last of them is on the screen. */
+  private async showUpdates(updates: readonly Update[]): Promise<void> {
+    const { splats } = this.stage;
+    const fresh = splats.count === 0;
+    for (const { whole, count, parts } of updates)
+      if (whole) splats.setKeyframe(parts[0].rows);
+      else splats.update(count, parts);
+    if (fresh) {
+      this.measureScene(splats.gaussians!);
+      if (this.home.at === null && !this.restore(location.hash)) this.goHome(0);
+      else this.goToPresent();
+    }
+    if (updates.some(({ whole }) => whole)) this.emit("session");
+    this.requested = null;
+    do await this.drawn(1);
+    while (!splats.current && this.settings.splats);
+  }
+
   private watch(): void {
     if (this.training !== null) return;
     this.training = new Training(this.server);
@@ -704,6 +778,29 @@ export class Viewer {
     const sentence = error instanceof Error ? error.message : String(error);
     this.tell(sentence, "error");
   }
+}
+
+/** The frame of a stream that an address names. */
+function frameIn(hash: string): number | null {
+  const frame = new URLSearchParams(hash.replace(/^#/, "")).get("frame");
+  return frame !== null && /^[0-9]{1,8}$/.test(frame) ? Number(frame) : null;
+}
+
+/** What there is to see of a stream that lies on a host of files. */
+function sessionOf(manifest: Manifest, tell: (sentence: string) => void): Session {
+  let cameras: CameraEntry[] = [];
+  try {
+    // Its photos and pictures, if it names any, are not ours to fetch.
+    cameras = parseCameras(manifest.cameras).map((camera) => ({ ...camera, photo: null, picture: null }));
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+  }
+  const up = manifest.up as [number, number, number];
+  return {
+    ...{ version: "", title: manifest.title || "stream", kind: "stream", stream: null, splat: null, cameras },
+    ...{ layers: { points: null, mesh: null }, confidence: null, background: null, poses: null },
+    ...{ up: up.some((x) => x !== 0) ? up : [0, -1, 0], pictures: false, live: false, runFolder: null },
+  };
 }
 
 /** Flights are skipped for those who asked their system for less motion. */

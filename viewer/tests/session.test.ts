@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { ServerError, parseSession } from "../src/session";
+import { Server, ServerError, parseSession } from "../src/session";
 
 const CAMERA = {
   ...{ id: "c0", name: "a.png", role: "train", width: 4, height: 3, intrinsics: [5, 5, 2, 1.5] },
@@ -19,6 +19,22 @@ describe("the server's description of a session", () => {
     expect(session.cameras[0]).toMatchObject({ id: "c0", photo: "photo-c0", picture: null });
     expect(session.splat).toMatchObject({ format: "ply", shDegree: 1 });
     expect(session.layers).toEqual({ points: null, mesh: "mesh" });
+  });
+
+  test("of a stream names its addresses", () => {
+    const stream = { manifest: "api/stream/manifest.json", socket: null };
+    const session = parseSession({ ...SESSION, kind: "stream", splat: null, stream });
+    expect(session).toMatchObject({ kind: "stream", stream });
+    expect(parseSession(SESSION).stream).toBeNull();
+    for (const wrong of [{ manifest: 3, socket: null }, { socket: null }, [], { ...stream, socket: 1 }])
+      expect(() => parseSession({ ...SESSION, stream: wrong })).toThrow(ServerError);
+  });
+
+  test("keeps streams to its own address", () => {
+    const server = new Server(new URL("http://127.0.0.1:8000/behind/"));
+    expect(server.address("clip/manifest.json").href).toBe("http://127.0.0.1:8000/behind/clip/manifest.json");
+    for (const other of ["https://example.org/manifest.json", "//example.org/m.json", "data:,{}", "http://["])
+      expect(() => server.address(other)).toThrow(/the page's own address/);
   });
 
   test.each([

@@ -17,6 +17,8 @@ const KEYS: readonly (readonly [readonly string[], string])[] = [
   [["C"], "show or hide the cameras"],
   [["M"], "measure"],
   [["K"], "add this view to the camera path"],
+  [["Space"], "play or pause a stream"],
+  [[",", "."], "one frame back and on; ← and → too while the timeline has the focus"],
   [["P"], "save a screenshot of the window"],
   [["T"], "dark or light"],
   [["Tab"], "through all controls"],

@@ -8,6 +8,8 @@ import { liveSection } from "./live_section";
 import { modeBar } from "./mode_bar";
 import { layersSection, qualitySection } from "./scene_section";
 import { shortcuts } from "./shortcuts";
+import { streamSection } from "./stream_section";
+import { timelineBar } from "./timeline_bar";
 import { cropSection, measureSection, pathSection, screenshotSection } from "./tools_section";
 
 const THEME_KEY = "recon-theme";
@@ -28,7 +30,8 @@ export function buildPage(viewer: Viewer, body: HTMLElement, view: HTMLElement):
     element(
       "div",
       { className: "panel-body" },
-      ...[liveSection(viewer), camerasSection(viewer), layersSection(viewer), measureSection(viewer)],
+      ...[liveSection(viewer), streamSection(viewer), camerasSection(viewer)],
+      ...[layersSection(viewer), measureSection(viewer)],
       ...[cropSection(viewer), pathSection(viewer), screenshotSection(viewer), qualitySection(viewer)],
     ),
     stats(viewer),
@@ -116,7 +119,7 @@ function title(viewer: Viewer): HTMLElement {
 }
 
 function bottom(viewer: Viewer): HTMLElement {
-  return element("div", { className: "bottom" }, compareBar(viewer), modeBar(viewer));
+  return element("div", { className: "bottom" }, compareBar(viewer), timelineBar(viewer), modeBar(viewer));
 }
 
 function stats(viewer: Viewer): HTMLElement {
@@ -213,7 +216,7 @@ function keepAddress(viewer: Viewer): void {
     if (viewer.session === null && viewer.localFile === null) return;
     history.replaceState(null, "", `#${viewer.hash}`);
   };
-  for (const topic of ["view", "settings", "tools"] as const)
+  for (const topic of ["view", "settings", "tools", "stream"] as const)
     viewer.on(topic, () => {
       clearTimeout(timer);
       timer = setTimeout(write, 400);

@@ -22,6 +22,9 @@ export function shortcuts(
     m: () => viewer.setTool(viewer.tool === "measure" ? "none" : "measure"),
     k: () => viewer.addKeyframe(),
     p: () => void screenshot(viewer, { ...viewer.canvasSize, transparent: false, layers: false }),
+    " ": () => viewer.player?.toggle(),
+    ",": () => viewer.player?.step(-1),
+    ".": () => viewer.player?.step(1),
     t: page.theme,
     "\\": page.panel,
     "?": page.help,
@@ -38,7 +41,15 @@ export function shortcuts(
     }
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (action === undefined) return;
+    // Space presses the button that has the focus.
+    if (event.key === " " && (viewer.player === null || isPressed(event.target))) return;
     event.preventDefault();
     action();
   });
+}
+
+function isPressed(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && ["BUTTON", "SUMMARY", "A", "INPUT"].includes(target.tagName)
+    ? !(target instanceof HTMLInputElement && target.type === "range")
+    : false;
 }

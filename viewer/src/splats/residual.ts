@@ -85,6 +85,22 @@ export class SplatState {
     return { first, rows: rows.count };
   }
 
+  /** Replace rows and set how many there are; all rows beyond the present end must be among them. */
+  update(count: number, parts: readonly { readonly first: number; readonly rows: Gaussians }[]): void {
+    let end = this.used;
+    for (const { first, rows } of parts) {
+      if (rows.coefficients !== this.store.coefficients || first > end || first + rows.count > count)
+        throw new RangeError(`rows from ${first} do not fit ${count} Gaussians`);
+      end = Math.max(end, first + rows.count);
+    }
+    if (end < count) throw new RangeError(`rows ${end} to ${count} are missing`);
+    this.reserve(count);
+    this.used = count;
+    const width = widths(this.store.coefficients);
+    for (const { first, rows } of parts)
+      for (const name of ATTRIBUTES) this.store[name].set(rows[name], first * width[name]);
+  }
+
   private check({ changed, removed, births }: Residual): void {
     const width = widths(this.store.coefficients);
     for (const change of changed) {

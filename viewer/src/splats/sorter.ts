@@ -64,6 +64,11 @@ export class Sorter {
     return this.ticket;
   }
 
+  /** A newer camera waits for its turn. */
+  get hasNext(): boolean {
+    return this.next !== null;
+  }
+
   get idle(): boolean {
     return !this.waiting;
   }

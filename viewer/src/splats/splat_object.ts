@@ -34,6 +34,8 @@ export interface SplatObject {
   setKeyframe(gaussians: Gaussians, confidence?: Float32Array | null): void;
   /** Move on by one frame; likewise shown with its order. */
   applyResidual(residual: Residual): void;
+  /** Replace rows and set how many there are; likewise. */
+  update(count: number, parts: readonly { readonly first: number; readonly rows: Gaussians }[]): void;
   /** Blend into the bound framebuffer, farthest first, with the last order. */
   render(camera: PinholeCamera, look: SplatLook): void;
 }
@@ -53,6 +55,7 @@ export class WebGlSplats implements SplatObject {
   private state: SplatState | null = null;
   private confidence: Float32Array | null = null;
   private version = 0;
+  private uploaded = 0;
   private readonly pending: { version: number; range: RowRange }[] = [];
   private drawn = 0;
   private order: Uint32Array<ArrayBuffer> = new Uint32Array(0);
@@ -79,6 +82,12 @@ export class WebGlSplats implements SplatObject {
       const camera = this.requested.get(ticket);
       for (const old of this.requested.keys()) if (old <= ticket) this.requested.delete(old);
       if (camera === undefined || this.state === null) return;
+      // What the order was made for is gone in part: nothing is shown of two contents at once.
+      const mixed = version < this.version && this.pending.some((change) => change.version <= version);
+      if (mixed || version < this.uploaded) {
+        if (!this.sorter.hasNext) this.requestOrder(camera);
+        return;
+      }
       this.uploadUpTo(version);
       this.order = order;
       this.uploadOrder(order);
@@ -107,11 +116,13 @@ export class WebGlSplats implements SplatObject {
     return this.textures.bytes + 4 * this.order.length;
   }
 
+  /** The content that was set last is what is drawn. */
+  get current(): boolean {
+    return this.uploaded === this.version;
+  }
+
   setKeyframe(gaussians: Gaussians, confidence: Float32Array | null = null): void {
-    if (gaussians.count > this.textures.limit)
-      throw new RangeError(
-        `this graphics card holds ${this.textures.limit} Gaussians, not ${gaussians.count}`,
-      );
+    this.checkCount(gaussians.count);
     this.state = new SplatState(gaussians);
     this.confidence = confidence;
     this.changed({ first: 0, rows: gaussians.count });
@@ -126,6 +137,15 @@ export class WebGlSplats implements SplatObject {
   replaceRows(first: number, rows: Gaussians): void {
     if (this.state === null) throw new RangeError("rows need a keyframe before them");
     this.changed(this.state.replace(first, rows));
+  }
+
+  /** Replace rows and set how many there are: the next frame of a stream, which shows with its order. */
+  update(count: number, parts: readonly { readonly first: number; readonly rows: Gaussians }[]): void {
+    if (this.state === null) throw new RangeError("rows need a keyframe before them");
+    this.checkCount(count);
+    this.state.update(count, parts);
+    for (const { first, rows } of parts) this.changed({ first, rows: rows.count });
+    if (parts.length === 0) this.changed({ first: 0, rows: 0 });
   }
 
   setConfidence(confidence: Float32Array | null): void {
@@ -220,6 +240,11 @@ export class WebGlSplats implements SplatObject {
     this.textures.dispose();
   }
 
+  private checkCount(count: number): void {
+    if (count > this.textures.limit)
+      throw new RangeError(`this graphics card holds ${this.textures.limit} Gaussians, not ${count}`);
+  }
+
   private changed(range: RowRange): void {
     const { state } = this;
     if (state === null) return;
@@ -232,6 +257,7 @@ export class WebGlSplats implements SplatObject {
   private uploadUpTo(version: number): void {
     const state = this.state!;
     const due = this.pending.filter((change) => change.version <= version);
+    this.uploaded = Math.max(this.uploaded, version);
     if (due.length === 0) return;
     this.pending.splice(0, due.length);
     const gaussians = state.gaussians;

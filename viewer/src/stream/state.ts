@@ -3,7 +3,13 @@
 // Every number is n * 2^grid with |n| < 2^23, so additions are exact in double and in single precision alike, and
 // nothing depends on the order or the machine.
 import { FormatError } from "../splats/formats";
-import { type Gaussians, ATTRIBUTES as ARRAYS, allocateGaussians, widths } from "../splats/gaussians";
+import {
+  type Gaussians,
+  ATTRIBUTES as ARRAYS,
+  allocateGaussians,
+  shDegree,
+  widths,
+} from "../splats/gaussians";
 import { type RowRange, viewRows } from "../splats/residual";
 import { type Decoder, readDecoders } from "./decoders";
 import {
@@ -140,13 +146,7 @@ export class StreamState {
 
   /** Two sums over all numbers, decoders and anchors, as records carry them. */
   checksum(): [number, number] {
-    const sum: [number, number] = [this.used, this.degree];
-    const width = widths(this.store.coefficients);
-    for (const name of ARRAYS) {
-      const { buffer, byteOffset } = this.store[name];
-      const words = new Int32Array(buffer, byteOffset, this.used * width[name]);
-      addToChecksum(sum, words, width[name], CHECKSUM_COLUMNS[name]);
-    }
+    const sum = checksumOf(this.gaussians);
     if (this.anchors !== null) addToChecksum(sum, this.anchors.subarray(0, this.used), 1, ANCHOR_COLUMN);
     for (const [index, { latents, shift, entries }] of this.decoders) {
       const words = Int32Array.of(latents, shift, ...entries);
@@ -468,6 +468,17 @@ function addNumbers(
     }
   }
   return fits;
+}
+
+/** The checksum of a state that has neither anchors nor decoders; not unsigned. */
+export function checksumOf(gaussians: Gaussians): [number, number] {
+  const sum: [number, number] = [gaussians.count, shDegree(gaussians)];
+  const width = widths(gaussians.coefficients);
+  for (const name of ARRAYS) {
+    const { buffer, byteOffset, length } = gaussians[name];
+    addToChecksum(sum, new Int32Array(buffer, byteOffset, length), width[name], CHECKSUM_COLUMNS[name]);
+  }
+  return sum;
 }
 
 const PLACE = 0x9e3779b1 | 0;

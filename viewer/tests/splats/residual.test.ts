@@ -69,6 +69,31 @@ test("rows are replaced and appended", () => {
   expect(() => state.replace(9, rows)).toThrow(RangeError);
 });
 
+test("rows and their number are set at once, or not at all", () => {
+  const state = new SplatState(copy(6, 1));
+  const before = copy(6, 1);
+  state.update(4, [{ first: 1, rows: copy(2, 3) }]);
+  expect(state.count).toBe(4);
+  expect(state.gaussians.means.subarray(3, 9)).toEqual(copy(2, 3).means);
+  expect(state.gaussians.means.subarray(9)).toEqual(before.means.subarray(9, 12));
+  state.update(9, [
+    { first: 2, rows: copy(1, 4) },
+    { first: 4, rows: copy(5, 5) },
+  ]);
+  expect(state.count).toBe(9);
+  expect(state.gaussians.opacityLogits.subarray(4)).toEqual(copy(5, 5).opacityLogits);
+  state.update(3, []);
+  expect(state.count).toBe(3);
+  for (const [count, parts] of [
+    [4, []], // a row without numbers
+    [5, [{ first: 4, rows: copy(1, 1) }]],
+    [3, [{ first: 2, rows: copy(2, 1) }]],
+    [3, [{ first: 0, rows: copy(1, 1, 9) }]],
+  ] as const)
+    expect(() => state.update(count, parts)).toThrow(RangeError);
+  expect(state.count).toBe(3);
+});
+
 test("a hundred frames of small residuals drift exactly as float32 sums do", () => {
   const state = new SplatState(copy(50, 8, 1));
   const expected = copy(50, 8, 1).means;
