@@ -152,7 +152,7 @@ class FrameModel:
                 residual.latents[one.index] = Latents(rows[kept], codes, int(np.abs(codes).max()))
                 residual.decoders[one.index] = part.stored_decoder(self._state)
         faded = self.gaussians().opacities[self.rows] <= self.settings.remove_below
-        residual.removed = rows[faded.cpu().numpy()]
+        residual.removed = self._removable(rows[faded.cpu().numpy()])
         if self.new is not None:
             residual.births = self.new.births(self._state)
         return residual
@@ -167,6 +167,11 @@ class FrameModel:
             alive[self._anchors[chosen]] = True
             chosen = alive[self._anchors]
         return chosen.nonzero()[:, 0]
+
+    def _removable(self, rows: ndarray) -> ndarray:
+        """Return the rows, or none where fewer Gaussians than anchors would be left, which no stream can hold."""
+        enough = max(1, self._state.anchor_count)
+        return rows if len(self._state) - len(rows) >= enough else rows[:0]
 
     def _moves(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R 3"]:
         moves = self.moves if gates is None else self.moves * gates

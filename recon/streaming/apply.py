@@ -70,6 +70,10 @@ def apply_residual(state: StreamState, residual: Residual, source: str = "the re
         raise ReconError(f"{source}: frame {state.frame + 1} moves a number out of its range")
     if len(residual.removed) or births is not None:
         _replace_rows(state, residual.removed, values, None if births is None else births.anchors)
+    if len(residual.removed) and state.anchors is not None:
+        state.anchor_count = int(state.anchors.max()) + 1
+        if state.anchor_count > len(state):
+            raise ReconError(f"{source}: frame {state.frame + 1} leaves fewer Gaussians than anchors")
     state.frame += 1
     state.broken = False
 

@@ -88,6 +88,20 @@ def write_stream(
     return writer
 
 
+def write_lost_anchor(folder: Path) -> StreamWriter:
+    """Write a stream whose last anchor loses all its Gaussians before a keyframe, and whose anchors move after it."""
+    state = first_state(60, 1)
+    writer = StreamWriter.create(folder, state, StreamOptions(fps=10, keyframe_seconds=0.2))
+    assert state.anchors is not None
+    last = np.flatnonzero(state.anchors == state.anchors.max()).astype(np.int32)
+    writer.append(Residual(removed=last))
+    writer.append(Residual())
+    moved = np.array([0, 3], np.int32)
+    writer.append(Residual(moved_anchors=moved, anchor_motion=np.full((2, 3), 5, np.int32)))
+    writer.close()
+    return writer
+
+
 def _births(state: StreamState, rng: np.random.Generator, born: int):
     new, _ = state_of(random_gaussians(born, state.degree, int(rng.integers(1 << 30))))
     values = {one.name: new.values(one) for one in attributes(state.degree)}

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up import ONE_BY_ONE, first_state, random_gaussians, random_residual, write_stream
+from made_up import (
+    ONE_BY_ONE,
+    first_state,
+    random_gaussians,
+    random_residual,
+    write_lost_anchor,
+    write_stream,
+)
 
 from recon.cli.main import main
 from recon.errors import ReconError
@@ -275,6 +282,13 @@ def test_a_decoder_is_rounded_to_its_finest_shift():
     assert isinstance(decoder, Decoder) and not decoder.same(None)
     with pytest.raises(ReconError, match="at most 32767"):
         decoder_of(matrix * 1e6, state, "sh_base")
+
+
+def test_who_joins_at_a_keyframe_counts_as_many_anchors_as_who_played_on(tmp_path):
+    played = write_lost_anchor(tmp_path / "stream").state
+    assert StreamReader(tmp_path / "stream").state_at(3).checksum() == played.checksum()
+    with pytest.raises(ReconError, match="fewer Gaussians than anchors"):
+        apply_residual(played, Residual(removed=np.arange(50, dtype=np.int32)))
 
 
 def test_a_bomb_is_refused_before_it_goes_off():

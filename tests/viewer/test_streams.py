@@ -38,3 +38,22 @@ def test_three_hundred_frames_are_the_same_in_both_languages(viewer: Path, tmp_p
     for name, array in state.arrays.items():
         assert (array[still].view(np.uint32) == first[name][still].view(np.uint32)).all(), name
     assert (state.arrays["means"][: still.start] != first["means"][: still.start]).any()
+
+
+def test_an_anchor_may_lose_all_its_gaussians(viewer: Path, tmp_path: Path) -> None:
+    from made_up import write_lost_anchor
+
+    folder = tmp_path / "stream"
+    write_lost_anchor(folder)
+    arguments = [
+        "node",
+        "scripts/run.mjs",
+        "scripts/stream.ts",
+        "decode",
+        str(folder),
+        str(tmp_path / "words"),
+    ]
+    done = subprocess.run(arguments, cwd=viewer, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    theirs = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert theirs == [(s.frame, len(s), *s.checksum()) for s in StreamReader(folder).states()]

@@ -45,7 +45,7 @@ export class StreamState {
     private readonly steps: readonly number[],
     private decoders: Map<number, Decoder>,
     private anchors: Int32Array | null,
-    private readonly anchorCount: number,
+    private anchorCount: number,
     private lastFrame: number,
   ) {
     this.used = store.count;
@@ -78,14 +78,12 @@ export class StreamState {
     }
     const decoders = readDecoders(record, new Map());
     let anchors: Int32Array | null = null;
-    let anchorCount = 0;
     if (record.has(SectionId.anchors)) {
       anchors = record.matrix(SectionId.anchors, rows, 1, rows - 1);
-      for (const anchor of anchors) {
-        if (anchor < 0) throw new FormatError(`${source}: an anchor of frame ${frame} is negative`);
-        anchorCount = Math.max(anchorCount, anchor + 1);
-      }
+      if (anchors.some((anchor) => anchor < 0))
+        throw new FormatError(`${source}: an anchor of frame ${frame} is negative`);
     }
+    const anchorCount = anchors === null ? 0 : highest(anchors, rows) + 1;
     const state = new StreamState(store, degree, steps, decoders, anchors, anchorCount, frame);
     if (verify) state.verify(record);
     return state;
@@ -138,6 +136,11 @@ export class StreamState {
         for (let i = 0; i < units.length; i++) if (units[i] >= UNITS || units[i] <= -UNITS) fits = false;
     if (!fits) throw new FormatError(`${source}: frame ${frame} moves a number out of its range`);
     if (change.removed.length > 0 || change.births !== null) this.replaceRows(change, record.rows, touched);
+    if (change.removed.length > 0 && this.anchors !== null) {
+      this.anchorCount = highest(this.anchors, this.used) + 1;
+      if (this.anchorCount > this.used)
+        throw new FormatError(`${source}: frame ${frame} leaves fewer Gaussians than anchors`);
+    }
     this.lastFrame = frame;
     if (verify) this.verify(record);
     this.broken = false;
@@ -353,6 +356,12 @@ export class StreamState {
     anchors.set(this.anchors.subarray(0, this.used));
     this.anchors = anchors;
   }
+}
+
+function highest(anchors: Int32Array, rows: number): number {
+  let most = -1;
+  for (let row = 0; row < rows; row++) most = Math.max(most, anchors[row]);
+  return most;
 }
 
 interface AttributeLatents {
