@@ -173,7 +173,7 @@ describe.skipIf(CHROMIUM === undefined)("a stream in the page", () => {
   }
 
   test("every frame has Python's numbers, and its picture is the rasterizer's", async () => {
-    const opened = await open("?stream=clip/manifest.json");
+    const opened = await open("?embed=1&stream=clip/manifest.json");
     const { page, errors } = opened;
     await start(opened);
     await paused(page);
@@ -221,7 +221,7 @@ describe.skipIf(CHROMIUM === undefined)("a stream in the page", () => {
   });
 
   test("a slow network that loses connections: playing stalls, goes on, and shows no wrong frame", async () => {
-    const opened = await open("?stream=clip/manifest.json");
+    const opened = await open("?embed=1&stream=clip/manifest.json");
     const { page, host, errors } = opened;
     host.bytesPerSecond = 60_000;
     host.fault = (name, attempt) => {
