@@ -46,6 +46,8 @@ export interface Session {
   readonly confidence: string | null;
   readonly background: readonly [number, number, number] | null;
   readonly up: readonly [number, number, number];
+  /** Camera z up to which no Gaussian is drawn. */
+  readonly near: number;
   readonly poses: string | null;
   readonly pictures: boolean;
   readonly live: boolean;
@@ -212,6 +214,7 @@ export function parseSession(value: unknown): Session {
         ? null
         : (session.numbers("background", 3) as [number, number, number]),
     up: up.some((x) => x !== 0) ? up : [0, -1, 0],
+    near: session.number("near"),
     poses: session.words("poses"),
     pictures: session.value("pictures") === true,
     live: session.value("live") === true,

@@ -550,6 +550,7 @@ export class Viewer {
       this.wake();
     });
     this.stage.splats.setBudget(this.settings.budget);
+    this.stage.splats.setNear(session.near);
     this.showLayers();
     this.emit("session");
     if (!this.restore(location.hash)) this.goHome(0);
@@ -799,7 +800,8 @@ function sessionOf(manifest: Manifest, tell: (sentence: string) => void): Sessio
   return {
     ...{ version: "", title: manifest.title || "stream", kind: "stream", stream: null, splat: null, cameras },
     ...{ layers: { points: null, mesh: null }, confidence: null, background: null, poses: null },
-    ...{ up: up.some((x) => x !== 0) ? up : [0, -1, 0], pictures: false, live: false, runFolder: null },
+    ...{ up: up.some((x) => x !== 0) ? up : [0, -1, 0], near: manifest.near },
+    ...{ pictures: false, live: false, runFolder: null },
   };
 }
 

@@ -6,7 +6,15 @@ const CAMERA = {
   ...{ world_to_camera: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1], photo: "photo-c0", psnr: null },
 };
 const SESSION = {
-  ...{ protocol: 1, version: "0.1.0", title: "fern", kind: "run", cameras: [CAMERA], up: [0, -1, 0] },
+  ...{
+    protocol: 1,
+    version: "0.1.0",
+    title: "fern",
+    kind: "run",
+    cameras: [CAMERA],
+    up: [0, -1, 0],
+    near: 0.01,
+  },
   splat: { file: "splat", format: "ply", bytes: 10, gaussians: 2, sh_degree: 1 },
   ...{ layers: { points: null, mesh: "mesh" }, confidence: null, background: null, poses: "given" },
   ...{ pictures: true, live: false, run_folder: "runs/fern" },

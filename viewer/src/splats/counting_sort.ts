@@ -5,7 +5,7 @@
 
 const BUCKETS = 1 << 16;
 
-/** Centres nearer than this are not drawn; the rasterizer's `near`. */
+/** Centres nearer than this are not drawn, unless a session says otherwise; the rasterizer's `near`. */
 export const NEAR = 0.01;
 
 export interface DepthOrder {
@@ -17,6 +17,8 @@ export interface DepthOrder {
 
 /** Sorts Gaussians again and again without allocating. */
 export class DepthSorter {
+  /** Camera z up to which nothing is drawn. */
+  near = NEAR;
   private means: Float32Array = new Float32Array(0);
   private rows: Uint32Array | null = null;
   private depths: Float32Array<ArrayBuffer> = new Float32Array(0);
@@ -49,7 +51,7 @@ export class DepthSorter {
    * @param axis third row of world_to_camera: z = axis[0] x + axis[1] y + axis[2] z + axis[3].
    */
   sort(axis: ArrayLike<number>): DepthOrder {
-    const { means, rows, depths, bits, keys, order, counts } = this;
+    const { means, rows, depths, bits, keys, order, counts, near } = this;
     const count = rows?.length ?? means.length / 3;
     const [ax, ay, az, aw] = [axis[0], axis[1], axis[2], axis[3]];
     let low = 0x7f7fffff;
@@ -58,16 +60,16 @@ export class DepthSorter {
       const at = 3 * (rows === null ? i : rows[i]);
       depths[i] = ax * means[at] + ay * means[at + 1] + az * means[at + 2] + aw;
       const bit = bits[i];
-      if (!(depths[i] > NEAR)) continue;
+      if (!(depths[i] > near)) continue;
       if (bit < low) low = bit;
       if (bit > high) high = bit;
     }
-    if (high < low) return { order: order.subarray(0, 0), depthRange: [NEAR, 1] };
+    if (high < low) return { order: order.subarray(0, 0), depthRange: [near, near + 1] };
     counts.fill(0);
     const scale = (BUCKETS - 1) / Math.max(1, high - low);
     let visible = 0;
     for (let i = 0; i < count; i++) {
-      if (!(depths[i] > NEAR)) continue;
+      if (!(depths[i] > near)) continue;
       const key = ((bits[i] - low) * scale) | 0;
       keys[i] = key;
       counts[key]++;
@@ -85,7 +87,7 @@ export class DepthSorter {
     }
     // Back to front is the reverse of the rasterizer's order, in which equal depths keep the order of their indices.
     for (let i = count - 1; i >= 0; i--)
-      if (depths[i] > NEAR) order[counts[keys[i]]++] = rows === null ? i : rows[i];
+      if (depths[i] > near) order[counts[keys[i]]++] = rows === null ? i : rows[i];
     return { order: order.subarray(0, visible), depthRange };
   }
 }

@@ -23,6 +23,7 @@ uniform vec4 intrinsics;     // fx, fy, cx, cy in pixels
 uniform vec2 size;           // pixels
 uniform vec4 slope_limits;   // least x/z, most x/z, least y/z, most y/z
 uniform vec2 clip_depth;     // z of clip space = x + y / depth
+uniform float near;          // camera z up to which nothing is drawn
 uniform int degree;
 uniform int mode;
 uniform bool cropped;
@@ -33,7 +34,6 @@ in uint splat;
 flat out vec4 ink;  // what is blended, and the opacity
 out vec2 place;     // in standard deviations along the ellipse's axes
 
-const float NEAR = 0.01;
 const float ALPHA_MIN = 1.0 / 255.0;
 const float DILATION = 0.3;
 const float ELLIPSOID = 1.5;  // standard deviations of the solid bodies in mode 4
@@ -94,7 +94,7 @@ void main() {
   vec4 mean = texelFetch(geometry, ivec3(texel, 0), 0);
   vec3 point = (world_to_camera * vec4(mean.xyz, 1.0)).xyz;
   float opacity = mean.w;
-  if (!(point.z > NEAR) || !(opacity >= ALPHA_MIN)) return;
+  if (!(point.z > near) || !(opacity >= ALPHA_MIN)) return;
   if (cropped && any(greaterThan(abs((crop_from_world * vec4(mean.xyz, 1.0)).xyz), vec3(1.0)))) return;
 
   vec4 extent = texelFetch(geometry, ivec3(texel, 2), 0);

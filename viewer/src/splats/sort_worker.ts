@@ -23,6 +23,8 @@ self.onmessage = ({ data }: MessageEvent<SortRequest>) => {
   } else if (data.type === "budget") {
     budget = data.budget;
     stale = true;
+  } else if (data.type === "near") {
+    sorter.near = data.near;
   } else {
     const start = performance.now();
     if (stale) {

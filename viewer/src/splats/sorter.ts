@@ -13,6 +13,7 @@ export type SortRequest =
       readonly opacityLogits: Float32Array;
     }
   | { readonly type: "budget"; readonly budget: number }
+  | { readonly type: "near"; readonly near: number }
   | { readonly type: "sort"; readonly ticket: number; readonly axis: readonly number[] };
 
 export interface SortReply {
@@ -50,6 +51,10 @@ export class Sorter {
 
   setBudget(budget: number): void {
     this.post({ type: "budget", budget });
+  }
+
+  setNear(near: number): void {
+    this.post({ type: "near", near });
   }
 
   /** Ask for the order along the third row of a world_to_camera; while one is under way, the newest request waits. */

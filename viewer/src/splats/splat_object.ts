@@ -158,6 +158,12 @@ export class WebGlSplats implements SplatObject {
     this.sorter.setBudget(budget);
   }
 
+  /** Draw nothing up to this camera z. */
+  setNear(near: number): void {
+    this.onlooker.near = near;
+    this.sorter.setNear(near);
+  }
+
   /** Ask the worker for this camera's order; `onReady` tells when it is there. */
   requestOrder(camera: PinholeCamera): void {
     this.requested.set(this.sorter.request(camera.worldToCamera.slice(8, 12)), camera);
@@ -215,6 +221,7 @@ export class WebGlSplats implements SplatObject {
       ...([-cy / fy - marginY, (height - cy) / fy + marginY] as const),
     );
     gl.uniform2f(uniform("clip_depth"), ...(look.clipDepth ?? ([0, 0] as const)));
+    gl.uniform1f(uniform("near"), this.onlooker.near);
     gl.uniform1i(uniform("degree"), Math.min(look.degree, shDegree(this.state.gaussians)));
     gl.uniform1i(uniform("mode"), MODES[look.mode]);
     gl.uniform1i(uniform("cropped"), look.crop === null ? 0 : 1);

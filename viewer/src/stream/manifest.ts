@@ -30,6 +30,8 @@ export interface Manifest {
   readonly title: string;
   readonly licence: string;
   readonly up: readonly number[];
+  /** Camera z up to which nothing is drawn. */
+  readonly near: number;
   /** Not checked: `session.ts` knows how. */
   readonly cameras: readonly object[];
   readonly keyframes: readonly KeyframeFile[];
@@ -38,6 +40,8 @@ export interface Manifest {
 
 const MAX_FILES = 1 << 17;
 const MAX_FRAMES = 1 << 24;
+/** Near plane of manifests that name none, the rasterizer's. */
+const NEAR = 0.01;
 const NAME = /^(key|preview|segment)-([0-9]{6,8})-([0-9a-f]{16})\.rst$/;
 
 /** Check parsed JSON; throws a FormatError with a sentence when it does not describe a stream. */
@@ -58,6 +62,7 @@ export function checkManifest(data: unknown, source: string): Manifest {
     title: of.text("title"),
     licence: of.text("licence"),
     up: of.vector("up"),
+    near: fields.near === undefined ? NEAR : of.number("near", 0, Infinity),
     cameras: of.objects("cameras").map(({ fields: camera }) => camera),
     keyframes: of.objects("keyframes").map(keyframeFile),
     segments: of.objects("segments").map(segmentFile),

@@ -307,6 +307,7 @@ describe.skipIf(CHROMIUM === undefined)("a stream in the page", () => {
         confidence: null,
         background: null,
         up: [0, -1, 0],
+        near: 0.01,
         poses: null,
       },
       ...{ pictures: false, live: false, run_folder: null },

@@ -63,3 +63,13 @@ test("a budget keeps the Gaussians that cover most", () => {
   sorter.setMeans(new Float32Array(3000), rows);
   expect([...sorter.sort([0, 0, 1, 2]).order].sort((a, b) => a - b)).toEqual([...rows]);
 });
+
+test("nothing up to the near plane is drawn", () => {
+  const sorter = new DepthSorter();
+  sorter.setMeans(Float32Array.of(0, 0, 0.005, 0, 0, 0.1, 0, 0, 0.3));
+  expect([...sorter.sort([0, 0, 1, 0]).order]).toEqual([2, 1]);
+  sorter.near = 0.1;
+  expect([...sorter.sort([0, 0, 1, 0]).order], "0.1 in float32 lies just above 0.1").toEqual([2, 1]);
+  sorter.near = 0.2;
+  expect([...sorter.sort([0, 0, 1, 0]).order]).toEqual([2]);
+});
