@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from recon.cli.main import main
 from recon.datasets import write_transforms
+from recon.datasets.clips import open_clip
 from recon.run_folder import RunFolder
 from recon.server.access import Access
 from recon.server.app import create_app
@@ -25,6 +27,7 @@ from recon.server.session import Stage, open_session
 from recon.splats import Gaussians
 from recon.splats.formats import write_splats
 from recon.splats.render import render
+from recon.streaming import StreamReader
 from tests.server.programs import start_program
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -192,3 +195,36 @@ def test_a_training_is_watched_and_stopped_in_the_page(browser, tmp_path, textur
     finally:
         process.kill()
     assert RunFolder(tmp_path / "run").read_metrics()["stopped_early"] is True
+
+
+def test_a_clip_is_made_encoded_served_and_played(browser, tmp_path):
+    """The commands as a person types them; the page shows the last frame as our rasterizer draws the file's."""
+    clip, stream = str(tmp_path / "clip"), str(tmp_path / "stream")
+    made = ["synth", "moving", "-o", clip, "--quality", "draft", "--size", "64", "48", "--frames", "3"]
+    main([*made, "--no-depth", "--no-masks"])
+    tiny = ["first.settings=[train.iterations=40, initial.count=1500]", "frame.iterations=10"]
+    main(["stream", "encode", clip, "-o", stream, "--set", *tiny, "preview_gaussians=300"])
+    state = StreamReader(stream).state_at(2)
+
+    process = start_program(["-m", "recon", "serve", stream], tmp_path)
+    try:
+        address = re.search(r"http://\S+", process.stdout.readline())[0]
+        with opened(browser, address, "stream") as page:
+            page.wait_for_function(
+                "() => window.__recon.player?.state === 'paused'"
+            )  # less motion was asked for
+            page.evaluate("() => window.__recon.player.play()")
+            page.wait_for_function("() => window.__recon.player.state === 'ended'")
+            page.evaluate("() => window.__recon.player.seek(1)")
+            page.wait_for_function("() => window.__recon.player.shown === 1")
+            page.evaluate("() => window.__recon.player.seek(2)")
+            page.wait_for_function("() => window.__recon.player.shown === 2")
+            page.evaluate("() => window.__recon.settle()")
+            assert page.evaluate("() => window.__recon.player.statistics.refused") == 0
+            view = open_clip(clip).scene(2).test_views[0]
+            expected = render(state.gaussians(), view.camera).color.clamp(0, 1).numpy()
+            assert np.abs(picture(page, view.camera) - expected).mean() < 0.01
+            assert expected.mean() > 0.1
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
