@@ -52,7 +52,7 @@ install: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -C cmake.define.RECON_CUDA_EMULATION=$(EMULATION) ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt --config-settings=cmake.define.RECON_CUDA_EMULATION=$(EMULATION) ".[dev]"
 	touch $@
 
 ## dev: build the kernels in place (recon/_core*.so) for the Python on PATH; needs nanobind, cmake and ninja there
