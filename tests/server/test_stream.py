@@ -26,7 +26,7 @@ from recon.streaming.follow import FollowedRecord
 from recon.streaming.manifest import read_manifest
 from recon.streaming.writer import JOURNAL
 from tests.server.players import Player
-from tests.streaming.made_up import first_state, random_residual, write_stream
+from tests.streaming.made_up_streams import first_state, random_residual, write_stream
 
 ADDRESS = "http://127.0.0.1:8000"
 LIVE = "ws://127.0.0.1:8000/api/stream/live"

@@ -30,7 +30,7 @@ from recon.streaming import Codec, StreamOptions, StreamWriter
 from recon.streaming.manifest import read_manifest
 from tests.server.players import Player
 from tests.server.programs import start_program
-from tests.streaming.made_up import first_state, random_residual, write_stream
+from tests.streaming.made_up_streams import first_state, random_residual, write_stream
 
 PLAYERS = 50
 

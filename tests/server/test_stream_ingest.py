@@ -28,7 +28,7 @@ from recon.streaming.follow import StreamFollower
 from recon.streaming.manifest import MANIFEST, read_manifest
 from recon.streaming.push import PushPatience, push_stream
 from recon.streaming.record import Record
-from tests.streaming.made_up import first_state, random_residual, write_stream
+from tests.streaming.made_up_streams import first_state, random_residual, write_stream
 
 ADDRESS = "http://127.0.0.1:8000"
 TOKEN = "battery-staple-of-a-producer"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import first_state, random_gaussians, random_residual, write_stream
+from made_up_streams import first_state, random_gaussians, random_residual, write_stream
 
 from recon.errors import ReconError
 from recon.streaming import (

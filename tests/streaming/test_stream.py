@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_up import (
+from made_up_streams import (
     ONE_BY_ONE,
     first_state,
     random_gaussians,

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "streaming"))
 
 def test_three_hundred_frames_are_the_same_in_both_languages(viewer: Path, tmp_path: Path) -> None:
     """Most splats are static, and those are to the last bit what they were at the start."""
-    from made_up import write_stream
+    from made_up_streams import write_stream
 
     folder, words = tmp_path / "stream", tmp_path / "words"
     write_stream(folder, 400, 300, fps=30, keyframe_seconds=4.0)
@@ -41,7 +41,7 @@ def test_three_hundred_frames_are_the_same_in_both_languages(viewer: Path, tmp_p
 
 
 def test_an_anchor_may_lose_all_its_gaussians(viewer: Path, tmp_path: Path) -> None:
-    from made_up import write_lost_anchor
+    from made_up_streams import write_lost_anchor
 
     folder = tmp_path / "stream"
     write_lost_anchor(folder)

@@ -18,7 +18,7 @@ import numpy as np
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS), str(TESTS / "player"), str(TESTS.parents[1] / "tests" / "streaming")]
 
-from made_up import LATENTS, random_residual  # noqa: E402
+from made_up_streams import LATENTS, random_residual  # noqa: E402
 from make_cases import camera_entry, random_gaussians, render, ring  # noqa: E402
 from make_stream import picture_checksum, reduced  # noqa: E402
 

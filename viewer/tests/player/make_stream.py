@@ -15,7 +15,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "streaming")]
 
-from made_up import first_state, random_residual  # noqa: E402
+from made_up_streams import first_state, random_residual  # noqa: E402
 
 from recon.streaming import StreamOptions, StreamState, StreamWriter, state_of  # noqa: E402
 

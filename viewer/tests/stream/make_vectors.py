@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "streaming")]
 
-from made_up import ONE_BY_ONE, write_stream  # noqa: E402
+from made_up_streams import ONE_BY_ONE, write_stream  # noqa: E402
 
 from recon.streaming import StreamReader  # noqa: E402
 
