@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print(
-            "recon: interrupted; the same command goes on where it stopped, `recon reconstruct` with --resume",
+            "recon: interrupted; the same command goes on where it stopped, "
+            "`recon reconstruct` and `recon stream encode` with --resume",
             file=sys.stderr,
         )
         raise SystemExit(130) from None
