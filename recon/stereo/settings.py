@@ -18,7 +18,7 @@ class StereoSettings:
     coarse_pixels: int = 120_000
     """And at this many pixels from `coarse_baseline` on: photos that differ much agree better on what is coarse.
     `quality` gains 1.0 dB over 320,000 pixels on scan65 at 800x600 with 3 views; for others see docs/results.md."""
-    coarse_baseline: float = 15.0
+    coarse_baseline: float = 20.0
     """Angle in degrees between photos and their sources from which photos are matched at `coarse_pixels`."""
     max_sources: int = 3
     """Other photos that each photo is matched against at most: those that share most of its view."""
