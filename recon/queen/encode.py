@@ -33,7 +33,7 @@ from recon.queen.train_frame import Moment, train_frame
 from recon.scene import Scene
 from recon.splats.render import render
 from recon.streaming import StreamOptions, StreamState, StreamWriter, state_of
-from recon.streaming.manifest import MANIFEST
+from recon.streaming.manifest import MANIFEST, camera_entry
 from recon.train import training_view
 
 SETTINGS_FILE = "encoder.yaml"
@@ -166,7 +166,10 @@ def _begin(
     state, _ = state_of(first.gaussians, anchors=anchors)
     stream.near = scene.train_views[0].camera.near
     stream.up = mean_up([view.camera for view in scene.train_views]).tolist()
-    stream.cameras = [_camera(number, scene, name) for number, name in enumerate((*scene.train, *scene.test))]
+    stream.cameras = [
+        camera_entry(number, name, "train" if name in scene.train else "test", scene.view(name).camera)
+        for number, name in enumerate((*scene.train, *scene.test))
+    ]
     with atomic_write(folder / SETTINGS_FILE) as file:
         content = {"version": __version__, **to_plain(settings)}
         file.write(yaml.safe_dump(content, sort_keys=False).encode())
@@ -276,20 +279,6 @@ def moment_pair(before: Scene, now: Scene, device: torch.device) -> tuple[Moment
         return Moment([training_view(scene.view(name), device=device) for name in shared], background)
 
     return moment(before), moment(now)
-
-
-def _camera(number: int, scene: Scene, name: str) -> dict[str, Any]:
-    """Return a camera as the manifest holds it: that of the viewer's protocol, without pictures."""
-    camera = scene.view(name).camera
-    return {
-        "id": f"c{number}",
-        "name": name,
-        "role": "train" if name in scene.train else "test",
-        "width": camera.width,
-        "height": camera.height,
-        "intrinsics": camera.intrinsics.tolist(),
-        "world_to_camera": camera.world_to_camera.ravel().tolist(),
-    }
 
 
 def _clear(folder: Path) -> None:

@@ -26,7 +26,7 @@ from recon.splats.confidence import coverage_confidence
 from recon.splats.confidence_file import read_confidence_file
 from recon.splats.formats import read_splats
 from recon.stereo import PointCloud
-from recon.streaming.manifest import MANIFEST
+from recon.streaming.manifest import MANIFEST, camera_entry
 
 PROTOCOL = 1
 
@@ -223,15 +223,8 @@ def _camera(
     pictures: Mapping[str, str | None],
     measured: Mapping[str, float | None],
 ) -> dict[str, Any]:
-    camera = view.camera
     return {
-        "id": f"c{number}",
-        "name": view.name,
-        "role": role,
-        "width": camera.width,
-        "height": camera.height,
-        "intrinsics": camera.intrinsics.tolist(),
-        "world_to_camera": camera.world_to_camera.ravel().tolist(),
+        **camera_entry(number, view.name, role, view.camera),
         **pictures,
         "psnr": measured.get("psnr"),
         "ssim": measured.get("ssim"),

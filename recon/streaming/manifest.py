@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from recon.errors import ReconError
 from recon.files import read_json, write_json
+from recon.scene import Camera
 from recon.streaming.layout import MAX_RECORD, MAX_ROWS, MAX_SEGMENT_RECORDS, VERSION
 
 MANIFEST = "manifest.json"
@@ -150,6 +151,19 @@ def check_manifest(data: Any, source: str) -> Manifest:
         raise ReconError(f"{source} is not a manifest of a recon stream: {what}") from None
     _check_coverage(manifest, source)
     return manifest
+
+
+def camera_entry(number: int, name: str, role: str, camera: Camera) -> dict[str, Any]:
+    """Return a camera as manifests and `api/session` of the viewer's protocol tell it, photos aside."""
+    return {
+        "id": f"c{number}",
+        "name": name,
+        "role": role,
+        "width": camera.width,
+        "height": camera.height,
+        "intrinsics": camera.intrinsics.tolist(),
+        "world_to_camera": camera.world_to_camera.ravel().tolist(),
+    }
 
 
 def file_name(kind: Literal["key", "preview", "segment"], frame: int, sha256: str) -> str:
