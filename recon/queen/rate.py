@@ -20,7 +20,8 @@ def rate(values: Float[Tensor, "R C"]) -> Tensor:
     Args:
         values: in steps, before they are rounded.
     """
-    magnitudes = rounded(values).abs()
+    held = values[values.detach().abs().amax(dim=1) > 0.5]
+    magnitudes = rounded(held).abs()
     return code_length(magnitudes.sum(dim=0), magnitudes.amax(dim=1).clamp(max=1).sum(), len(values))
 
 
