@@ -73,6 +73,7 @@ def decode_keyframe(record: Record, source: str) -> StreamState:
                 check_layout(section.layout, section.size, record.rows, one.width(record.degree))
             except ReconError as error:
                 raise ReconError(f"{source}: {record.name(section.id)} {error}") from None
+    record.unpack_rans()
     state = empty_state(record.rows if _has_all(record) else 0, record.degree, grids)
     for one in attributes(record.degree):
         units = unpack_matrix(
