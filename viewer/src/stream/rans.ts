@@ -9,6 +9,10 @@ const LOW = 1 << 15;
 const STATES = 8;
 const MAX_TABLES = 64;
 
+/** Kept from call to call: with new ones for each, a player collects its garbage twice as often. */
+const SLOT_ROOM = new Int32Array(16 * TOTAL);
+const WORD_ROOM = new Uint16Array(1 << 17);
+
 /**
  * Return the `size` bytes that were encoded, or null when the input holds anything else.
  *
@@ -26,8 +30,8 @@ export function decodeRans(
   // Where the tables of 8 * columns symbols start, after which column and state are in step again.
   const period = STATES * columns;
   const order = Int32Array.from({ length: period }, (_, i) => TOTAL * columnTables[i % columns]);
-  const words = new Uint16Array(((stored.length - at - 4 * STATES) >> 1) + STATES);
-  const count = words.length - STATES;
+  const count = (stored.length - at - 4 * STATES) >> 1;
+  const words = count + STATES <= WORD_ROOM.length ? WORD_ROOM : new Uint16Array(count + STATES);
   for (let i = 0, from = at + 4 * STATES; i < count; i++, from += 2)
     words[i] = stored[from] | (stored[from + 1] << 8);
   const states = new Int32Array(STATES);
@@ -124,7 +128,7 @@ function parse(stored: Uint8Array, signed: boolean): Coded | null {
     if (columnTables.some((table) => table >= tables)) return null;
     at += columns;
   }
-  const slots = new Int32Array(TOTAL * tables);
+  const slots = TOTAL * tables <= SLOT_ROOM.length ? SLOT_ROOM : new Int32Array(TOTAL * tables);
   for (let table = 0; table < tables; table++) {
     const next = readTable(stored, at, slots.subarray(TOTAL * table, TOTAL * (table + 1)), signed);
     if (next === null) return null;
