@@ -25,6 +25,7 @@ from recon.priors import ClassicalInpainting, DepthPrior, DisFlow, FlowPrior, St
 from recon.splats import Gaussians
 from recon.train import LearningRates, Trainer, TrainSettings, ViewSampler, training_view
 from recon.train.multisampling import Multisampling
+from recon.train.rules import DropoutSettings, GuidedDropout
 
 PAPER_UNIT = 0.75
 """CoherentGS scales LLFF scenes so that this share of the near bound is one unit of length."""
@@ -88,6 +89,8 @@ class CoherentConfig:
     """Weight of the 3-D flow loss in phase B."""
     multisampling: Multisampling = field(default_factory=Multisampling)
     """Rendering finer than the photos late in the training."""
+    dropout: DropoutSettings = field(default_factory=lambda: DropoutSettings(start_rate=0.0, end_rate=0.0))
+    """Guided dropout as in `quality`; CoherentGS has none, so it is off by default and on in the short presets."""
     novel_views: int = 8
     """Cameras between and beyond the photos in which holes are looked for, beside the photos' own widened ones."""
     margin: float = 0.15
@@ -171,6 +174,7 @@ def compose(
         ViewSampler(photos, generator),
         config.train,
         terms=terms,
+        dropout=GuidedDropout(config.dropout, inputs.overlap) if config.dropout.end_rate > 0 else None,
         multisampling=config.multisampling,
         background=None if inputs.background is None else torch.tensor(inputs.background, device=device),
         generator=generator,

@@ -64,3 +64,8 @@ class Inputs:
     def stride(self) -> float:
         """Side of a pixel of the size at which stereo matched, in pixels of the photos; 1 without stereo."""
         return max((depth.stride for depth in self.depths), default=1.0)
+
+    @property
+    def matched_pixel_size(self) -> float:
+        """World size, at the median depth, of a pixel that stereo matched: what its errors are measured in."""
+        return self.stride * self.pixel_size

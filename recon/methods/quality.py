@@ -35,7 +35,8 @@ class QualityConfig:
             rates=LearningRates(means_pixels=0.1, log_scales=4e-2, log_scales_final=0.5),
         )
     )
-    """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them."""
+    """Length, step sizes, degrees. Sizes move fast at first, because thinning leaves gaps of any width between them;
+    centres move in pixels of the size at which stereo matched, because the start is off by so many of those."""
     resolution: ResolutionSettings = field(default_factory=lambda: ResolutionSettings(coarse_until=0.5))
     """Smaller pictures first: about as good, in less time."""
     density: DensitySettings = field(default_factory=lambda: DensitySettings(stop=0.0))
@@ -69,7 +70,7 @@ def compose(inputs: Inputs, config: QualityConfig, seed: int, device: torch.devi
     """
     generator = torch.Generator().manual_seed(seed)
     start = initial_gaussians(inputs, config.initial, config.train.sh_degree, generator)
-    gaussians = OptimizedGaussians(start.to(device), config.train.rates, inputs.pixel_size)
+    gaussians = OptimizedGaussians(start.to(device), config.train.rates, inputs.matched_pixel_size)
     photos = [
         training_view(
             view,

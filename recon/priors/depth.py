@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +12,8 @@ from numpy import ndarray
 
 from recon.errors import ReconError
 from recon.scene import View
-from recon.stereo import DepthMap
+from recon.stereo import DepthMap, fuse_points
+from recon.stereo.continuation import continued_depth, joined
 from recon.stereo.contradiction import testimony
 from recon.stereo.propagation import propagate
 from recon.stereo.working_view import matchable
@@ -35,17 +36,27 @@ class StereoDepth:
     """Stereo depth where it is trusted; elsewhere what the photo's edges suggest.
 
     1. Pixels of at least `minimum_confidence` keep their depth.
-    2. Others take it from the trusted pixel that is nearest along paths that avoid the photo's edges.
-    3. A guess that another photo looks through, or shows in another colour, is moved back until none contradicts it.
+    2. Large planes go on where stereo knows nothing (`recon.stereo.continuation`), and are then trusted as well.
+    3. Others take it from the trusted pixel that is nearest along paths that avoid the photo's edges.
+    4. A guess that another photo looks through, or shows in another colour, is moved back until none contradicts it.
     """
 
     minimum_confidence: float = 0.05
 
     def __call__(self, views: Sequence[View], stereo: Sequence[DepthMap]) -> list[Float[ndarray, "H W"]]:
-        trusted = [
-            np.where(known.confidence >= self.minimum_confidence, known.depth, np.float32(0))
-            for known in stereo
+        certain = [
+            replace(depth, depth=np.where(depth.confidence >= self.minimum_confidence, depth.depth, 0))
+            for depth in stereo
         ]
+        for view, depth in zip(views, certain, strict=True):
+            if not (depth.depth > 0).any():
+                raise ReconError(
+                    f"stereo knows no depth in {view.name}, so there is nothing to fill it from; leave the photo out, "
+                    "or add photos that show the same place"
+                )
+        cell = max(1, round(CONTINUATION_CELL * max(depth.stride for depth in stereo)))
+        guesses = continued_depth(views, certain, fuse_points(views, certain, merge=True), cell)
+        trusted = [joined(depth, guess).depth for depth, guess in zip(certain, guesses, strict=True)]
         return [self._complete(index, views, trusted) for index in range(len(views))]
 
     def _complete(
@@ -53,17 +64,14 @@ class StereoDepth:
     ) -> Float[ndarray, "H W"]:
         view, known = views[index], trusted[index]
         allowed = matchable(view)
-        if not (known > 0).any():
-            raise ReconError(
-                f"stereo knows no depth in {view.name}, so there is nothing to fill it from; leave the photo out, or "
-                "add photos that show the same place"
-            )
         depth = propagate(view.image, known, allowed)
         guessed = allowed & (known == 0)
         others = [other for other in range(len(views)) if other != index]
         return _moved_back(view, depth, guessed, [(views[other], trusted[other]) for other in others])
 
 
+CONTINUATION_CELL = 3
+"""Planes go on in squares of this side, in pixels of the size at which stereo matched."""
 STEPS_BACK = (1.0, 1.1, 1.21, 1.33, 1.46, 1.61, 1.95, 2.36)
 """A guess that another photo contradicts is tried at these multiples of its depth."""
 COLOR_WINDOW = 5

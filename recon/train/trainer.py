@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -53,7 +53,12 @@ class GaussianSource(Protocol):
     """What the trainer optimises: anything that yields Gaussians and learns from their gradients.
 
     `OptimizedGaussians` holds them as they are; `recon.coherence.RayGaussians` computes them from networks.
+
+    Attributes:
+        steps: updates so far.
     """
+
+    steps: int
 
     @property
     def gaussians(self) -> Gaussians:
@@ -86,7 +91,7 @@ class Dropout(Protocol):
 
     def factors(
         self,
-        gaussians: Any,
+        gaussians: GaussianSource,
         view: str,
         camera_center: Tensor,
         progress: float,

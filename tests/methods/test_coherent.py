@@ -92,7 +92,9 @@ def test_equal_seeds_give_equal_results(inputs):
     assert not torch.equal(results[0].means, results[2].means)
 
 
-@pytest.mark.parametrize("settings", [(), ("geometry.enabled=false", "opacity.enabled=false")])
+@pytest.mark.parametrize(
+    "settings", [(), ("geometry.enabled=false", "opacity.enabled=false"), ("dropout.end_rate=0.4",)]
+)
 def test_a_resumed_training_continues_bit_exactly(inputs, tmp_path, settings):
     settings = (*settings, "rays.radius_every=4", "multisampling.start=0.2", "train.sh_degree=1")
     whole = compose(inputs, *settings)
@@ -119,6 +121,7 @@ def test_every_part_can_be_switched_off(inputs):
     assert not any(isinstance(term, LayeredSmoothness) for term in without.terms)
     aligned, raw = compose(inputs), compose(inputs, "alignment.iterations=0")
     assert not torch.equal(aligned.gaussians.grids[1].depth, raw.gaussians.grids[1].depth)
+    assert whole.dropout is None and compose(inputs, "dropout.end_rate=0.2").dropout is not None
     fine = {whole.multisampling.samples(0.9, torch.Generator().manual_seed(i)) for i in range(20)}
     assert fine == {1, 2, 3, 4}
     off = compose(inputs, "multisampling.highest=1").multisampling

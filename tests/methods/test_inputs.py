@@ -7,6 +7,7 @@ import pytest
 
 from recon.methods.inputs import Inputs
 from recon.scene import Pixels, View
+from recon.stereo.depth_map import DepthMap
 from recon.stereo.points import PointCloud
 from tests.stereo.stereo_cases import camera_at
 
@@ -47,3 +48,14 @@ def test_overlap_without_stereo_is_the_number_of_photos(inputs):
 def test_overlap_of_a_large_cloud_is_taken_from_a_sample(inputs):
     points = np.random.default_rng(0).normal(scale=0.1, size=(50_000, 3))
     assert replace(inputs, points=cloud(points)).overlap == pytest.approx(2, abs=0.01)
+
+
+def test_stereo_errs_in_pixels_of_the_size_that_it_matched(inputs):
+    shape = inputs.views[0].camera.height, inputs.views[0].camera.width
+    empty = np.zeros(shape, np.float32)
+    depths = [
+        DepthMap(empty, empty, np.zeros((*shape, 3), np.float32), empty > 0, stride)
+        for stride in (2.0, 4.0, 2.0)
+    ]
+    assert inputs.matched_pixel_size == inputs.pixel_size
+    assert replace(inputs, depths=depths).matched_pixel_size == 4 * inputs.pixel_size

@@ -1,5 +1,7 @@
 """Stereo depth with its holes filled: along edges, and never in front of what another photo sees."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from recon.priors import StereoDepth
 from recon.scene import Pixels, View
 from recon.stereo import DepthMap
 from recon.stereo.propagation import propagate
+from tests.stereo.stereo_cases import camera_at
 
 
 def depth_map(depth: np.ndarray, confidence: np.ndarray | None = None) -> DepthMap:
@@ -66,6 +69,21 @@ def test_a_guess_that_another_photo_looks_through_moves_back(textured_scene):
     gap = np.s_[20:60, 20:76]
     assert (naive[gap] < 0.9 * truths[0][gap]).mean() > 0.2, "the test needs guesses in free space"
     assert (better[gap] < 0.9 * truths[0][gap]).mean() < 0.25 * (naive[gap] < 0.9 * truths[0][gap]).mean()
+
+
+def test_a_plane_goes_on_instead_of_the_nearest_depth():
+    camera = camera_at([0, -4, 0], [3, 0, 0])
+    shape = camera.height, camera.width
+    rays = camera.unproject(camera.pixel_centers().reshape(-1, 2), np.ones(camera.height * camera.width))
+    truth = (4 / (rays - camera.center)[:, 1]).reshape(shape).astype(np.float32)  # the wall y = 0, seen askew
+    image = np.full((*shape, 3), 0.6, np.float32)
+    view = View("wall.png", camera, lambda: Pixels(image))
+    known = np.where(np.arange(camera.width) < 40, truth, 0).astype(np.float32)
+    normal = np.where((known > 0)[..., None], camera.world_to_camera[:3, :3] @ [0, -1, 0], 0)
+    stereo = replace(depth_map(known), normal=normal.astype(np.float32))
+    nearest = propagate(image, known, np.ones(shape, bool))
+    assert np.abs(nearest[:, 60:] / truth[:, 60:] - 1).min() > 0.05, "the test needs a wall that recedes"
+    np.testing.assert_allclose(StereoDepth()([view], [stereo])[0], truth, rtol=0.01)
 
 
 def test_untrusted_depth_is_not_kept(textured_scene):

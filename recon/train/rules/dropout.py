@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recon.splats.dropout import drop_weights, local_density
-from recon.train.parameters import OptimizedGaussians
+
+if TYPE_CHECKING:
+    from recon.train.trainer import GaussianSource
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class GuidedDropout:
 
     def factors(
         self,
-        gaussians: OptimizedGaussians,
+        gaussians: GaussianSource,
         view: str,
         camera_center: Tensor,
         progress: float,
@@ -64,21 +67,21 @@ class GuidedDropout:
         stays = torch.rand(len(gaussians), generator=generator).to(probability.device) >= probability
         return stays / (1.0 - probability)
 
-    def _drop_weights(self, gaussians: OptimizedGaussians, view: str, camera_center: Tensor) -> Tensor:
+    def _drop_weights(self, gaussians: GaussianSource, view: str, camera_center: Tensor) -> Tensor:
         due = gaussians.steps // self.KEEP_WEIGHTS
         if due != self._weights_round:
             self._weights, self._weights_round = {}, due
         weights = self._weights.get(view)
         if weights is None or len(weights) != len(gaussians):
-            means = gaussians.leaves["means"].detach()
+            means = gaussians.gaussians.means.detach()
             weights = drop_weights(_distances(means, camera_center), self._local_density(gaussians))
             self._weights[view] = weights
         return weights
 
-    def _local_density(self, gaussians: OptimizedGaussians) -> Tensor:
+    def _local_density(self, gaussians: GaussianSource) -> Tensor:
         due = gaussians.steps // self.settings.refresh
         if len(self._density) != len(gaussians) or due != self._round:
-            self._density = local_density(gaussians.leaves["means"])
+            self._density = local_density(gaussians.gaussians.means.detach())
             self._round = due
         return self._density
 
