@@ -5,17 +5,21 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
+#include "cpu/pack.h"
 #include "cpu/threads.h"
 
 namespace recon::RECON_ISA {
 namespace {
 
-constexpr uint32_t kSlotMask = (1u << kRansBits) - 1;
-constexpr int64_t kLanes = 16;         // rows decoded side by side, one per SIMD lane
-constexpr int64_t kGrain = 64 * kLanes;  // rows per chunk of work
-constexpr int64_t kFewOutputs = 8;
+constexpr int64_t kGrain = 1024;  // rows per chunk of work
+constexpr int64_t kAhead = 24;    // rows between the one that is fetched and the one that is changed
+
+typedef int32_t Quad __attribute__((vector_size(16)));
+typedef float FloatQuad __attribute__((vector_size(16)));
+typedef int16_t Octet __attribute__((vector_size(16)));
 
 inline uint32_t load_word(const uint8_t* at) {
   uint16_t word;
@@ -23,135 +27,181 @@ inline uint32_t load_word(const uint8_t* at) {
   return word;
 }
 
-inline uint8_t step_back(uint32_t& state, const uint32_t* slots) {
-  const uint32_t slot = slots[state & kSlotMask];
-  state = (((slot >> 8) & kSlotMask) + 1) * (state >> kRansBits) + (slot >> 20);
-  return static_cast<uint8_t>(slot);
+// For each of four pairs of numbers a0 b0 + a1 b1.
+RECON_INLINE Quad multiply_pairs(Octet a, Octet b) {
+#if defined(__SSE2__)
+  return (Quad)_mm_madd_epi16((__m128i)a, (__m128i)b);
+#else
+  Quad sums;
+  for (int k = 0; k < 4; ++k) sums[k] = int32_t{a[2 * k]} * b[2 * k] + int32_t{a[2 * k + 1]} * b[2 * k + 1];
+  return sums;
+#endif
 }
 
-// Adds residuals to a row; false where a number leaves its range.
-inline bool add_to(float* at, const float* residual, int64_t count, float limit) {
-  bool fits = true;
-  for (int64_t m = 0; m < count; ++m) {
-    const float value = at[m] + residual[m];
-    fits &= std::fabs(value) < limit;
-    at[m] = value;
-  }
-  return fits;
+RECON_INLINE Octet load_eight(const int8_t* codes) {
+#if defined(__SSE4_1__)
+  return (Octet)_mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes)));
+#else
+  Octet loaded;
+  for (int k = 0; k < 8; ++k) loaded[k] = codes[k];
+  return loaded;
+#endif
 }
 
-// Many outputs: one row after the other, outputs side by side. Sums are accumulated in `Sum`, which must hold them.
-template <typename Sum, typename Code>
-bool add_wide_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const Code* codes,
-                   const StreamDecoder& decoder) {
-  constexpr int64_t kPadded = 48;
-  const int64_t latents = decoder.latents, padded = (decoder.outputs + 15) / 16 * 16;
-  const Sum half = decoder.shift > 0 ? Sum{1} << (decoder.shift - 1) : Sum{0};
-  std::vector<Sum> entries(static_cast<size_t>(latents * padded));
+RECON_INLINE Octet load_eight(const int32_t* codes) {
+  typedef int32_t Wide __attribute__((vector_size(32)));
+  Wide wide;
+  std::memcpy(&wide, codes, sizeof wide);
+  return __builtin_convertvector(wide, Octet);
+}
+
+// The same pair of numbers four times.
+template <int kPair>
+RECON_INLINE Octet repeat_pair(Octet numbers) {
+  const Quad pairs = (Quad)numbers;
+  return (Octet)Quad{pairs[kPair], pairs[kPair], pairs[kPair], pairs[kPair]};
+}
+
+inline void fetch(const StreamValues& values, int32_t row, int64_t outputs) {
+  const float* at = values.values + row * values.stride + values.column;
+  for (int64_t m = 0; m < outputs; m += 16) __builtin_prefetch(at + m, 1);
+  __builtin_prefetch(at + outputs - 1, 1);
+}
+
+// Adds residuals, in steps, to numbers, and keeps the greatest bits of a magnitude; they ascend as magnitudes do.
+RECON_INLINE void add_quad(float* at, Quad residual, float step, Quad& greatest) {
+  FloatQuad numbers;
+  std::memcpy(&numbers, at, sizeof numbers);
+  numbers += __builtin_convertvector(residual, FloatQuad) * step;
+  std::memcpy(at, &numbers, sizeof numbers);
+  const Quad magnitude = (Quad)numbers & 0x7fffffff;
+  greatest = magnitude > greatest ? magnitude : greatest;
+}
+
+inline bool add_one(float* at, float residual, const StreamValues& values) {
+  *at += residual * values.step;
+  return std::fabs(*at) < values.limit;
+}
+
+// A decoder for sums of 32 bits: for each four outputs and each pair of latents the entries by which the pair is
+// multiplied; zeros where there is no such output or latent.
+template <int kPairs>
+std::vector<Octet> by_pairs(const StreamDecoder& decoder) {
+  std::vector<Octet> entries(static_cast<size_t>((decoder.outputs + 3) / 4 * kPairs));
   for (int64_t m = 0; m < decoder.outputs; ++m)
-    for (int64_t l = 0; l < latents; ++l) entries[l * padded + m] = decoder.entries[m * latents + l];
+    for (int64_t l = 0; l < decoder.latents; ++l)
+      entries[m / 4 * kPairs + l / 2][m % 4 * 2 + l % 2] = decoder.entries[m * decoder.latents + l];
+  return entries;
+}
+
+// Adds what rows [begin, end) decode to, four outputs at a time; false where a number leaves its range.
+template <int kPairs, typename Code>
+bool add_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, int64_t count,
+              const Code* codes, const StreamDecoder& decoder, const Octet* entries) {
+  constexpr int kEights = (kPairs + 3) / 4;
+  const int64_t whole = decoder.outputs / 4, rest = decoder.outputs % 4;
+  const Quad half = Quad{} + (decoder.shift > 0 ? 1 << (decoder.shift - 1) : 0);
+  Quad greatest = {};
   bool fits = true;
   for (int64_t i = begin; i < end; ++i) {
-    Sum sums[kPadded];
-    float residual[kPadded];
-    for (int64_t m = 0; m < padded; ++m) sums[m] = half;
-    for (int64_t l = 0; l < latents; ++l) {
-      const Sum code = codes[i * latents + l];
-      const Sum* entry = entries.data() + l * padded;
-      for (int64_t m = 0; m < padded; ++m) sums[m] += entry[m] * code;
+    if (i + kAhead < count) fetch(values, rows[i + kAhead], decoder.outputs);
+    // Latents are read by eights: what is too much belongs to the next row, and its entries are zeros.
+    const Code* row = codes + i * decoder.latents;
+    Code last[8 * kEights] = {};
+    if ((count - i) * decoder.latents < 8 * kEights)
+      row = static_cast<const Code*>(std::memcpy(last, row, (count - i) * decoder.latents * sizeof(Code)));
+    Octet pairs[4 * kEights];
+    for (int eight = 0; eight < kEights; ++eight) {
+      const Octet loaded = load_eight(row + 8 * eight);
+      pairs[4 * eight] = repeat_pair<0>(loaded);
+      pairs[4 * eight + 1] = repeat_pair<1>(loaded);
+      pairs[4 * eight + 2] = repeat_pair<2>(loaded);
+      pairs[4 * eight + 3] = repeat_pair<3>(loaded);
     }
-    // Beyond 2^24 the conversion rounds, and the range check then refuses the row.
-    for (int64_t m = 0; m < padded; ++m) residual[m] = static_cast<float>(sums[m] >> decoder.shift) * values.step;
-    fits &= add_to(values.values + rows[i] * values.stride + values.column, residual, decoder.outputs, values.limit);
+    const Octet* entry = entries;
+    const auto residual = [&] {
+      Quad sums = half;
+      for (int pair = 0; pair < kPairs; ++pair) sums += multiply_pairs(*entry++, pairs[pair]);
+      return sums >> decoder.shift;
+    };
+    float* at = values.values + rows[i] * values.stride + values.column;
+    for (int64_t quad = 0; quad < whole; ++quad, at += 4) add_quad(at, residual(), values.step, greatest);
+    if (rest == 0) continue;
+    const Quad last_ones = residual();
+    fits &= add_one(at, static_cast<float>(last_ones[0]), values);
+    if (rest > 1) fits &= add_one(at + 1, static_cast<float>(last_ones[1]), values);
+    if (rest > 2) fits &= add_one(at + 2, static_cast<float>(last_ones[2]), values);
+  }
+  FloatQuad most;
+  std::memcpy(&most, &greatest, sizeof most);
+  for (int k = 0; k < 4; ++k) fits &= most[k] < values.limit;
+  return fits;
+}
+
+// Likewise for larger latents or sums, which are rare.
+template <typename Code>
+bool add_large(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const Code* codes,
+               const StreamDecoder& decoder) {
+  const int64_t half = decoder.shift > 0 ? int64_t{1} << (decoder.shift - 1) : 0;
+  bool fits = true;
+  for (int64_t i = begin; i < end; ++i) {
+    float* at = values.values + rows[i] * values.stride + values.column;
+    const int16_t* entry = decoder.entries;
+    for (int64_t m = 0; m < decoder.outputs; ++m, entry += decoder.latents) {
+      int64_t sum = half;
+      for (int64_t l = 0; l < decoder.latents; ++l) sum += int64_t{entry[l]} * codes[i * decoder.latents + l];
+      // Beyond 2^24 the conversion rounds, and the range check then refuses the row.
+      fits &= add_one(at + m, static_cast<float>(sum >> decoder.shift), values);
+    }
   }
   return fits;
 }
 
-// Few outputs: kLanes rows side by side.
-template <typename Sum, typename Code>
-bool add_narrow_rows(const StreamValues& values, const int32_t* rows, int64_t begin, int64_t end, const Code* codes,
-                     const StreamDecoder& decoder) {
-  const int64_t latents = decoder.latents;
-  const Sum half = decoder.shift > 0 ? Sum{1} << (decoder.shift - 1) : Sum{0};
-  std::vector<Sum> block(static_cast<size_t>(latents * kLanes));
-  float residual[kLanes][kFewOutputs];
-  bool fits = true;
-  for (int64_t first = begin; first < end; first += kLanes) {
-    const int64_t lanes = std::min(kLanes, end - first);
-    for (int64_t lane = 0; lane < lanes; ++lane) {
-      __builtin_prefetch(values.values + rows[first + lane] * values.stride + values.column, 1);
-      for (int64_t l = 0; l < latents; ++l) block[l * kLanes + lane] = codes[(first + lane) * latents + l];
-    }
-    for (int64_t m = 0; m < decoder.outputs; ++m) {
-      Sum sums[kLanes] = {};
-      for (int64_t l = 0; l < latents; ++l) {
-        const Sum entry = decoder.entries[m * latents + l];
-        const Sum* code = block.data() + l * kLanes;
-        for (int64_t lane = 0; lane < kLanes; ++lane) sums[lane] += entry * code[lane];
-      }
-      for (int64_t lane = 0; lane < kLanes; ++lane)
-        residual[lane][m] = static_cast<float>((sums[lane] + half) >> decoder.shift) * values.step;
-    }
-    for (int64_t lane = 0; lane < lanes; ++lane)
-      fits &= add_to(values.values + rows[first + lane] * values.stride + values.column, residual[lane],
-                     decoder.outputs, values.limit);
+// Whether latents fit 16 bits, and their sums 32.
+bool fits_pairs(const StreamDecoder& decoder, int64_t largest_code) {
+  int64_t largest_row = 0;
+  for (int64_t m = 0; m < decoder.outputs; ++m) {
+    int64_t sum = 0;
+    for (int64_t l = 0; l < decoder.latents; ++l) sum += std::abs(int64_t{decoder.entries[m * decoder.latents + l]});
+    largest_row = std::max(largest_row, sum);
   }
+  const int64_t half = decoder.shift > 0 ? int64_t{1} << (decoder.shift - 1) : 0;
+  return largest_code <= std::numeric_limits<int16_t>::max() &&
+         largest_row * largest_code + half <= std::numeric_limits<int32_t>::max();
+}
+
+template <typename Code>
+bool add_all(const StreamValues& values, const int32_t* rows, int64_t count, const Code* codes, int64_t largest_code,
+             const StreamDecoder& decoder) {
+  std::atomic<bool> fits{true};
+  if (!fits_pairs(decoder, largest_code)) {
+    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+      if (!add_large(values, rows, begin, end, codes, decoder)) fits = false;
+    });
+    return fits;
+  }
+  const auto add = [&](auto pairs) {
+    const auto entries = by_pairs<pairs>(decoder);
+    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
+      if (!add_rows<pairs>(values, rows, begin, end, count, codes, decoder, entries.data())) fits = false;
+    });
+  };
+  if (decoder.latents <= 2)
+    add(std::integral_constant<int, 1>{});
+  else if (decoder.latents <= 4)
+    add(std::integral_constant<int, 2>{});
+  else if (decoder.latents <= 6)
+    add(std::integral_constant<int, 3>{});
+  else if (decoder.latents <= 8)
+    add(std::integral_constant<int, 4>{});
+  else if (decoder.latents <= 16)
+    add(std::integral_constant<int, 8>{});
+  else
+    add(std::integral_constant<int, 32>{});
   return fits;
 }
 
 }  // namespace
-
-bool rans_decode(const uint8_t* words, int64_t word_count, const uint32_t* states, const uint32_t* const* slots,
-                 int64_t columns, int64_t count, uint8_t* bytes) {
-  // The tables of 8 * columns symbols, after which column and state are in step again.
-  const int64_t period = kRansStates * columns;
-  std::vector<const uint32_t*> order(static_cast<size_t>(period));
-  for (int64_t i = 0; i < period; ++i) order[i] = slots[i % columns];
-
-  uint32_t x[kRansStates];
-  std::copy_n(states, kRansStates, x);
-  const uint8_t* at = words;
-  const uint8_t* const end = words + 2 * word_count;
-  int64_t i = 0, place = 0;
-  for (; i + kRansStates <= count && end - at >= 2 * kRansStates; i += kRansStates) {
-    for (int k = 0; k < kRansStates; ++k) bytes[i + k] = step_back(x[k], order[place + k]);
-    for (int k = 0; k < kRansStates; ++k) {  // without a branch: whether a word is due is as good as random
-      const bool due = x[k] < kRansLow;
-      const uint32_t refilled = x[k] << 16 | load_word(at);
-      x[k] = due ? refilled : x[k];
-      at += due ? 2 : 0;
-    }
-    place = place + kRansStates == period ? 0 : place + kRansStates;
-  }
-  for (; i < count; ++i) {
-    uint32_t& state = x[i % kRansStates];
-    bytes[i] = step_back(state, order[i % period]);
-    if (state >= kRansLow) continue;
-    if (at == end) return false;
-    state = state << 16 | load_word(at);
-    at += 2;
-  }
-  return at == end && std::all_of(x, x + kRansStates, [](uint32_t state) { return state == kRansLow; });
-}
-
-int64_t rans_encode(const uint8_t* bytes, int64_t count, const uint32_t* const* tables, int64_t columns,
-                    uint8_t* end, uint32_t* states) {
-  std::fill_n(states, kRansStates, kRansLow);
-  uint8_t* at = end;
-  for (int64_t i = count - 1; i >= 0; --i) {
-    uint32_t& state = states[i % kRansStates];
-    const uint32_t entry = tables[i % columns][bytes[i]];
-    const uint32_t frequency = entry >> 16, start = entry & 0xffff;
-    if (state >= frequency << (31 - kRansBits)) {
-      at -= 2;
-      const uint16_t word = static_cast<uint16_t>(state);
-      std::memcpy(at, &word, sizeof word);
-      state >>= 16;
-    }
-    state = (state / frequency << kRansBits) + state % frequency + start;
-  }
-  return (end - at) / 2;
-}
 
 int64_t unpack_integers(const uint8_t* bytes, int64_t count, int width, int32_t* numbers) {
   const auto unpack = [&](auto load) {
@@ -185,34 +235,39 @@ int64_t unpack_bytes(uint8_t* bytes, int64_t count) {
   return (greatest + 1) / 2;
 }
 
+int64_t count_bits(const uint8_t* mask, int64_t bytes) {
+  int64_t set = 0;
+  for (int64_t i = 0; i < bytes; ++i) set += __builtin_popcount(mask[i]);
+  return set;
+}
+
+void places_of_bits(const uint8_t* mask, int64_t bytes, int32_t* places) {
+  const auto put = [&](uint64_t bits, int64_t first) {
+    for (; bits != 0; bits &= bits - 1) *places++ = static_cast<int32_t>(first + __builtin_ctzll(bits));
+  };
+  int64_t i = 0;
+  for (; i + 8 <= bytes; i += 8) {
+    uint64_t bits;
+    std::memcpy(&bits, mask + i, sizeof bits);
+    put(bits, 8 * i);
+  }
+  for (; i < bytes; ++i) put(mask[i], 8 * i);
+}
+
+bool add_steps(const StreamValues& values, const int32_t* rows, int64_t count, const int32_t* steps, int64_t outputs) {
+  bool fits = true;
+  for (int64_t i = 0; i < count; ++i) {
+    if (i + kAhead < count) fetch(values, rows[i + kAhead], outputs);
+    float* at = values.values + rows[i] * values.stride + values.column;
+    for (int64_t m = 0; m < outputs; ++m) fits &= add_one(at + m, static_cast<float>(*steps++), values);
+  }
+  return fits;
+}
+
 bool add_latents(const StreamValues& values, const int32_t* rows, int64_t count, const StreamCodes& codes,
                  const StreamDecoder& decoder) {
-  int64_t largest_row = 0;
-  for (int64_t m = 0; m < decoder.outputs; ++m) {
-    int64_t sum = 0;
-    for (int64_t l = 0; l < decoder.latents; ++l) sum += std::abs(int64_t{decoder.entries[m * decoder.latents + l]});
-    largest_row = std::max(largest_row, sum);
-  }
-  const int64_t half = decoder.shift > 0 ? int64_t{1} << (decoder.shift - 1) : 0;
-  const bool narrow = largest_row * codes.largest + half <= std::numeric_limits<int32_t>::max();
-  std::atomic<bool> fits{true};
-  const auto add = [&](auto sum, const auto* numbers) {
-    using Sum = decltype(sum);
-    parallel_ranges(count, kGrain, [&](int64_t begin, int64_t end) {
-      const bool all = decoder.outputs > kFewOutputs ? add_wide_rows<Sum>(values, rows, begin, end, numbers, decoder)
-                                                     : add_narrow_rows<Sum>(values, rows, begin, end, numbers, decoder);
-      if (!all) fits = false;
-    });
-  };
-  if (codes.narrow != nullptr && narrow)
-    add(int32_t{}, codes.narrow);
-  else if (codes.narrow != nullptr)
-    add(int64_t{}, codes.narrow);
-  else if (narrow)
-    add(int32_t{}, codes.wide);
-  else
-    add(int64_t{}, codes.wide);
-  return fits;
+  return codes.narrow != nullptr ? add_all(values, rows, count, codes.narrow, codes.largest, decoder)
+                                 : add_all(values, rows, count, codes.wide, codes.largest, decoder);
 }
 
 StreamChecksum stream_checksum(const uint32_t* words, int64_t rows, int64_t width, int64_t column) {

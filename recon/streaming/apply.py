@@ -111,16 +111,13 @@ def _move_anchors(state: StreamState, residual: Residual) -> bool:
     place = np.full(state.anchor_count, -1, np.int64)
     place[residual.moved_anchors] = np.arange(len(residual.moved_anchors))
     moved = place[state.anchors]
-    rows = np.flatnonzero(moved >= 0)
+    rows = np.flatnonzero(moved >= 0).astype(np.int32)
     return _add_to_means(state, rows, residual.anchor_motion[moved[rows]])
 
 
 def _add_to_means(state: StreamState, rows: ndarray, units: ndarray) -> bool:
     step = state.step(_MEANS)
-    means = state.arrays["means"]
-    moved = means[rows] + units.astype(np.float32) * np.float32(step)
-    means[rows] = moved
-    return bool(np.abs(moved).max(initial=0) < UNITS * step)
+    return core().add_steps(state.arrays["means"], 0, rows, units, step, UNITS * step)
 
 
 def _replace_rows(

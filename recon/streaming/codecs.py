@@ -50,7 +50,10 @@ def decompress(codec: int, stored: bytes, size: int) -> ndarray:
     elif codec == Codec.ZSTD:
         content = _inflate_zstd(stored, size)
     elif codec == Codec.RANS:
-        return rans_decode(stored, size)
+        (decoded,) = rans_decode([stored], [size])
+        if isinstance(decoded, str):
+            raise ReconError(decoded)
+        return decoded
     else:
         raise ReconError(f"uses codec {codec}, which this version does not know; a newer recon may read it")
     if content is None:

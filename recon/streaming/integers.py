@@ -107,4 +107,4 @@ def unpack_mask(content: ndarray, count: int) -> Int32[ndarray, " set"]:
         raise ReconError(f"has {len(content)} bytes, but {count} bits are needed")
     if count % 8 and content[-1] >> count % 8:
         raise ReconError("has bits beyond its end")
-    return np.flatnonzero(np.unpackbits(content, bitorder="little").view(bool)).astype(np.int32)
+    return core().places_of_bits(content)

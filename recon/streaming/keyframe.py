@@ -64,16 +64,18 @@ def decode_keyframe(record: Record, source: str) -> StreamState:
     grids = _required(record, SectionId.GRIDS, source)[0].view(np.int8).copy()
     if len(grids) != len(ATTRIBUTES) or grids.min() < GRID_RANGE[0] or grids.max() > GRID_RANGE[1]:
         raise ReconError(f"{source}: the grids of frame {record.frame} are out of range")
-    for one in attributes(
-        record.degree
-    ):  # before anything is allocated: the bytes that the state needs must be there
-        section = record.sections.get(SectionId.VALUES + one.index)
-        if section is not None:
-            try:
-                check_layout(section.layout, section.size, record.rows, one.width(record.degree))
-            except ReconError as error:
-                raise ReconError(f"{source}: {record.name(section.id)} {error}") from None
-    state = empty_state(record.rows if _has_all(record) else 0, record.degree, grids)
+    # Before anything is allocated: the bytes that the state needs must be there.
+    for one in attributes(record.degree):
+        id = SectionId.VALUES + one.index
+        section = record.sections.get(id)
+        if section is None:
+            raise ReconError(f"{source}: {record.name(id)} is missing")
+        try:
+            check_layout(section.layout, section.size, record.rows, one.width(record.degree))
+        except ReconError as error:
+            raise ReconError(f"{source}: {record.name(id)} {error}") from None
+    record.unpack_rans()
+    state = empty_state(record.rows, record.degree, grids)
     for one in attributes(record.degree):
         units = unpack_matrix(
             record, SectionId.VALUES + one.index, record.rows, one.width(record.degree), UNITS - 1, source
@@ -186,7 +188,3 @@ def _required(record: Record, id: int, source: str) -> tuple[ndarray, Layout]:
     if unpacked is None:
         raise ReconError(f"{source}: {record.name(id)} is missing")
     return unpacked
-
-
-def _has_all(record: Record) -> bool:
-    return all(SectionId.VALUES + one.index in record.sections for one in attributes(record.degree))

@@ -30,6 +30,7 @@ from recon.streaming.layout import (
     RecordKind,
     SectionId,
 )
+from recon.streaming.rans import rans_decode
 
 _FILE = struct.Struct("<8sHHI")
 _RECORD = struct.Struct("<4sIIBBHIIIIII")
@@ -81,6 +82,7 @@ class Record:
     flags: int = 0
     checksum: tuple[int, int] = (0, 0)
     sections: dict[int, Section] = field(default_factory=dict)
+    _unpacked: dict[int, ndarray] = field(default_factory=dict)
 
     @property
     def preview(self) -> bool:
@@ -103,7 +105,18 @@ class Record:
         section = self.sections.get(int(id))
         if section is None:
             return None
-        return decompress(section.codec, section.stored, section.size), section.layout
+        content = self._unpacked.pop(int(id), None)
+        if content is None:
+            content = decompress(section.codec, section.stored, section.size)
+        return content, section.layout
+
+    def unpack_rans(self) -> None:
+        """Decode all sections of rANS at once, for `unpack`: that takes half as long as one after the other."""
+        coded = [section for section in self.sections.values() if section.codec == Codec.RANS]
+        decoded = rans_decode([section.stored for section in coded], [section.size for section in coded])
+        for section, content in zip(coded, decoded, strict=True):
+            if not isinstance(content, str):  # what is damaged is told where it is needed
+                self._unpacked[section.id] = content
 
     def name(self, id: int) -> str:
         """Return what to call a section in errors."""

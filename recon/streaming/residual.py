@@ -194,6 +194,7 @@ def decode_residual(record: Record, state: StreamState, source: str) -> Residual
             f"{source}: frame {record.frame} does not follow frame {state.frame} of {len(state)} Gaussians; "
             "start again from a keyframe"
         )
+    record.unpack_rans()
     residual = Residual()
     decoders = dict(state.decoders)
     if SectionId.DECODERS in record.sections:
@@ -218,7 +219,7 @@ def decode_residual(record: Record, state: StreamState, source: str) -> Residual
                 raise ReconError(f"{source}: {record.name(SectionId.LATENTS + one.index)} has no decoder")
             rows = active
             if SectionId.ATTRIBUTE_MASK + one.index in record.sections:
-                rows = active[_mask(record, SectionId.ATTRIBUTE_MASK + one.index, len(active), source)]
+                rows = active.take(_mask(record, SectionId.ATTRIBUTE_MASK + one.index, len(active), source))
             id = SectionId.LATENTS + one.index
             codes, largest = unpack_codes(record, id, len(rows), decoder.latents, MAX_CODE, source)
             residual.latents[one.index] = Latents(rows, codes, largest)

@@ -56,6 +56,14 @@ def test_keyframes_keep_every_bit(degree, codecs):
     assert (back.frame, back.anchor_count, set(back.decoders)) == (7, state.anchor_count, set(state.decoders))
 
 
+@pytest.mark.parametrize("index", range(6))
+def test_keyframes_without_an_attribute_are_refused(index):
+    record = encode_keyframe(first_state(20, 1))
+    del record.sections[16 + index]
+    with pytest.raises(ReconError, match="is missing"):
+        decode_keyframe(record, "keyframe")
+
+
 def test_gaussians_are_rounded_by_half_a_step_and_put_in_order():
     gaussians = random_gaussians(400, 2)
     state, order = state_of(gaussians)

@@ -53,31 +53,43 @@ export function unpackIntegers(bytes: Uint8Array, layout: Layout, limit: number,
   return numbers;
 }
 
+/** The numbers of a matrix of one byte each, as such. */
+export function unzigzagBytes(codes: Uint8Array): Int8Array {
+  const numbers = new Int8Array(codes.length);
+  for (let i = 0; i < codes.length; i++) numbers[i] = unzigzag(codes[i]);
+  return numbers;
+}
+
+/** 0, 1, 2, 3, … back to 0, -1, 1, -2, … */
+export function unzigzag(code: number): number {
+  return (code >>> 1) ^ -(code & 1);
+}
+
 /** The places of the set bits, ascending. */
 export function unpackMask(bytes: Uint8Array, count: number, name: string): Int32Array {
   if (bytes.length !== (count + 7) >> 3)
     throw new FormatError(`${name} has ${bytes.length} bytes, but ${count} bits are needed`);
   if (count & 7 && bytes[bytes.length - 1] >> (count & 7))
     throw new FormatError(`${name} has bits beyond its end`);
+  // Four bytes at a time: most are all zeros or, where neighbours move together, all ones.
+  const words = new Int32Array((bytes.length + 3) >> 2);
+  new Uint8Array(words.buffer).set(bytes);
   let set = 0;
-  for (let i = 0; i < bytes.length; i++) set += POPULATION[bytes[i]];
+  for (let i = 0; i < words.length; i++) set += population(words[i]);
   const places = new Int32Array(set);
-  for (let i = 0, to = 0; i < bytes.length; i++)
-    for (let byte = bytes[i]; byte !== 0; byte &= byte - 1)
-      places[to++] = 8 * i + 31 - Math.clz32(byte & -byte);
+  for (let i = 0, to = 0; i < words.length; i++)
+    for (let word = words[i]; word !== 0; word &= word - 1)
+      places[to++] = 32 * i + 31 - Math.clz32(word & -word);
   return places;
 }
 
-function unzigzag(code: number): number {
-  return (code >>> 1) ^ -(code & 1);
+/** How many bits of a word are set: sums of two, four, eight, and all bits side by side. */
+function population(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555);
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333);
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
 function beyond(name: string, limit: number): FormatError {
   return new FormatError(`${name} holds a number beyond the ${limit} that it may reach`);
 }
-
-const POPULATION = Uint8Array.from({ length: 256 }, (_, byte) => {
-  let set = 0;
-  for (let rest = byte; rest !== 0; rest &= rest - 1) set++;
-  return set;
-});

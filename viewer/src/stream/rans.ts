@@ -1,4 +1,5 @@
 // A range coder with static tables, eight states in turns; the twin of recon/streaming/rans.py, where its source is.
+import { unzigzag } from "./integers";
 
 /** Frequencies of a table sum to 2^12. */
 const BITS = 12;
@@ -8,17 +9,29 @@ const LOW = 1 << 15;
 const STATES = 8;
 const MAX_TABLES = 64;
 
-/** Return the `size` bytes that were encoded, or null when the input holds anything else. */
-export function decodeRans(stored: Uint8Array, size: number): Uint8Array<ArrayBuffer> | null {
-  const coded = parse(stored);
+/** Kept from call to call: with new ones for each, a player collects its garbage twice as often. */
+const SLOT_ROOM = new Int32Array(16 * TOTAL);
+const WORD_ROOM = new Uint16Array(1 << 17);
+
+/**
+ * Return the `size` bytes that were encoded, or null when the input holds anything else.
+ *
+ * `signed`: the bytes are zigzag codes; return the numbers that they stand for, as two's complement.
+ */
+export function decodeRans(
+  stored: Uint8Array,
+  size: number,
+  signed: boolean,
+): Uint8Array<ArrayBuffer> | null {
+  const coded = parse(stored, signed);
   if (coded === null) return null;
   const { slots, columnTables, at } = coded;
   const columns = columnTables.length;
   // Where the tables of 8 * columns symbols start, after which column and state are in step again.
   const period = STATES * columns;
   const order = Int32Array.from({ length: period }, (_, i) => TOTAL * columnTables[i % columns]);
-  const words = new Uint16Array(((stored.length - at - 4 * STATES) >> 1) + STATES);
-  const count = words.length - STATES;
+  const count = (stored.length - at - 4 * STATES) >> 1;
+  const words = count + STATES <= WORD_ROOM.length ? WORD_ROOM : new Uint16Array(count + STATES);
   for (let i = 0, from = at + 4 * STATES; i < count; i++, from += 2)
     words[i] = stored[from] | (stored[from + 1] << 8);
   const states = new Int32Array(STATES);
@@ -103,7 +116,7 @@ interface Coded {
   readonly at: number;
 }
 
-function parse(stored: Uint8Array): Coded | null {
+function parse(stored: Uint8Array, signed: boolean): Coded | null {
   if (stored.length < 2) return null;
   const [columns, tables] = stored;
   if (columns < 1 || tables < 1 || tables > Math.min(columns, MAX_TABLES)) return null;
@@ -115,9 +128,9 @@ function parse(stored: Uint8Array): Coded | null {
     if (columnTables.some((table) => table >= tables)) return null;
     at += columns;
   }
-  const slots = new Int32Array(TOTAL * tables);
+  const slots = TOTAL * tables <= SLOT_ROOM.length ? SLOT_ROOM : new Int32Array(TOTAL * tables);
   for (let table = 0; table < tables; table++) {
-    const next = readTable(stored, at, slots.subarray(TOTAL * table, TOTAL * (table + 1)));
+    const next = readTable(stored, at, slots.subarray(TOTAL * table, TOTAL * (table + 1)), signed);
     if (next === null) return null;
     at = next;
   }
@@ -126,7 +139,7 @@ function parse(stored: Uint8Array): Coded | null {
 }
 
 /** Fill the places of a table; returns where the next one starts. */
-function readTable(stored: Uint8Array, start: number, slots: Int32Array): number | null {
+function readTable(stored: Uint8Array, start: number, slots: Int32Array, signed: boolean): number | null {
   let at = start;
   const last = stored[at++]; // undefined beyond the end: the checks below then fail
   let symbol = 0;
@@ -140,7 +153,8 @@ function readTable(stored: Uint8Array, start: number, slots: Int32Array): number
     }
     if (frequency >= 128) frequency = (frequency & 127) | ((stored[at++] ?? 0) << 7);
     if (frequency === 0 || frequency > TOTAL - place) return null;
-    for (let k = 0; k < frequency; k++) slots[place++] = symbol | ((frequency - 1) << 8) | (k << 20);
+    const byte = signed ? unzigzag(symbol) & 255 : symbol;
+    for (let k = 0; k < frequency; k++) slots[place++] = byte | ((frequency - 1) << 8) | (k << 20);
     symbol++;
   }
   return symbol === last + 1 && place === TOTAL && at <= stored.length ? at : null;

@@ -3,7 +3,7 @@ import { FormatError } from "../splats/formats";
 import { inflateZstd } from "../splats/formats/zstd";
 import { crc32 } from "./crc32";
 import { inflate } from "./inflate";
-import { type Layout, checkLayout, unpackIntegers, unpackMask } from "./integers";
+import { type Layout, checkLayout, unpackIntegers, unpackMask, unzigzagBytes } from "./integers";
 import {
   ANCILLARY_FLAG,
   Codec,
@@ -65,10 +65,8 @@ export class StreamRecord {
 
   /** The content of a section; throws where there is none. */
   bytes(id: number): Uint8Array {
-    const section = this.section(id);
-    const content = decompress(section);
-    if (content === null)
-      throw new FormatError(`${this.nameOf(id)} does not unpack to the ${section.size} bytes that it states`);
+    const content = decompress(this.section(id));
+    if (content === null) throw this.notUnpacked(id);
     return content;
   }
 
@@ -79,13 +77,16 @@ export class StreamRecord {
     return unpackIntegers(this.bytes(id), layout, limit, this.nameOf(id));
   }
 
-  /** Likewise, but numbers of one byte stay the zigzag codes that they are, which saves a pass over most of a frame. */
-  codes(id: number, rows: number, columns: number, limit: number): Int32Array | Uint8Array {
-    const { layout, size } = this.section(id);
+  /** Likewise, but numbers of one byte stay bytes, which saves passes over most of a frame. */
+  codes(id: number, rows: number, columns: number, limit: number): Int32Array | Int8Array {
+    const { codec, layout, size, stored } = this.section(id);
     if (layout.width !== 1 || layout.predictor !== 0 || layout.shift !== 0)
       return this.matrix(id, rows, columns, limit);
     checkLayout(layout, size, rows, columns, this.nameOf(id));
-    return this.bytes(id);
+    if (codec !== Codec.rans) return unzigzagBytes(this.bytes(id));
+    const numbers = decodeRans(stored, size, true);
+    if (numbers === null) throw this.notUnpacked(id);
+    return new Int8Array(numbers.buffer);
   }
 
   /** Throw unless a section states the size of a matrix [rows, columns]; nothing is unpacked. */
@@ -100,6 +101,11 @@ export class StreamRecord {
     if (size !== (count + 7) >> 3)
       throw new FormatError(`${this.nameOf(id)} has ${size} bytes, but ${count} bits are needed`);
     return unpackMask(this.bytes(id), count, this.nameOf(id));
+  }
+
+  private notUnpacked(id: number): FormatError {
+    const { size } = this.section(id);
+    return new FormatError(`${this.nameOf(id)} does not unpack to the ${size} bytes that it states`);
   }
 
   section(id: number): Section {
@@ -229,7 +235,7 @@ function decompress({ codec, stored, size }: Section): Uint8Array | null {
   if (codec === Codec.raw) return stored.length === size ? stored : null;
   if (codec === Codec.deflate) return inflate(stored, size);
   if (codec === Codec.zstd) return inflateZstd(stored, size);
-  return decodeRans(stored, size);
+  return decodeRans(stored, size, false);
 }
 
 const KNOWN = new Set<number>([

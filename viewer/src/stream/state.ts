@@ -12,6 +12,7 @@ import {
 } from "../splats/gaussians";
 import { type RowRange, viewRows } from "../splats/residual";
 import { type Decoder, readDecoders } from "./decoders";
+import { addLatents } from "./latents";
 import {
   ANCHOR_COLUMN,
   ATTRIBUTES,
@@ -130,7 +131,8 @@ export class StreamState {
     let fits = true;
     if (change.moved !== null) fits = this.moveAnchors(change.moved, change.motion!, touched) && fits;
     if (change.gated !== null) fits = this.moveMeans(change.gated, change.positions!, touched) && fits;
-    for (const latents of change.latents) fits = this.addLatents(latents, touched) && fits;
+    for (const latents of change.latents) fits = this.addLatents(latents) && fits;
+    for (let i = 0; i < change.active.length; i++) touched[change.active[i] >> 10] = 1;
     if (change.births !== null)
       for (const units of change.births.values)
         for (let i = 0; i < units.length; i++) if (units[i] >= UNITS || units[i] <= -UNITS) fits = false;
@@ -183,8 +185,9 @@ export class StreamState {
       positions = record.matrix(SectionId.positions, gated.length, 3, 2 * UNITS);
     }
     const latents: AttributeLatents[] = [];
+    let active: Int32Array = new Int32Array(0);
     if (record.has(SectionId.activeMask)) {
-      const active = record.mask(SectionId.activeMask, count);
+      active = record.mask(SectionId.activeMask, count);
       for (const attribute of attributes(this.degree).slice(1)) {
         const id = SectionId.latents + attribute.index;
         if (!record.has(id)) continue;
@@ -202,7 +205,7 @@ export class StreamState {
     if (born < 0)
       throw new FormatError(`${source} is damaged: frame ${frame} removes more Gaussians than it says`);
     const births = born > 0 ? this.readBirths(record, born) : null;
-    return { moved, motion, gated, positions, latents, removed, births };
+    return { moved, motion, gated, positions, active, latents, removed, births };
   }
 
   private readRemoved(record: StreamRecord): Int32Array {
@@ -287,18 +290,11 @@ export class StreamState {
     return fits;
   }
 
-  private addLatents({ attribute, decoder, rows, codes }: AttributeLatents, touched: Uint8Array): boolean {
+  private addLatents({ attribute, decoder, rows, codes }: AttributeLatents): boolean {
     const { index, array, column } = attribute;
-    for (let i = 0; i < rows.length; i++) touched[rows[i] >> 10] = 1;
-    const into = {
-      values: this.store[array],
-      stride: widths(this.store.coefficients)[array],
-      column,
-      step: this.steps[index],
-    };
-    return codes instanceof Uint8Array
-      ? addBytes(into, rows, codes, decoder)
-      : addNumbers(into, rows, codes, decoder);
+    const stride = widths(this.store.coefficients)[array];
+    const into = { values: this.store[array], stride, column, step: this.steps[index] };
+    return addLatents(into, rows, codes, decoder);
   }
 
   /** Births take the removed rows, then the end; where more were removed, the last rows fill what is left. */
@@ -368,8 +364,7 @@ interface AttributeLatents {
   readonly attribute: Attribute;
   readonly decoder: Decoder;
   readonly rows: Int32Array;
-  /** Numbers, or zigzag codes of one byte. */
-  readonly codes: Int32Array | Uint8Array;
+  readonly codes: Int32Array | Int8Array;
 }
 
 interface BirthValues {
@@ -384,99 +379,17 @@ interface Change {
   readonly motion: Int32Array | null;
   readonly gated: Int32Array | null;
   readonly positions: Int32Array | null;
+  /** All rows that have latents. */
+  readonly active: Int32Array;
   readonly latents: readonly AttributeLatents[];
   readonly removed: Int32Array;
   readonly births: BirthValues | null;
 }
 
-/** The numbers at these places. A loop, since `map` calls a function for each. */
+/** Replace places by the numbers there. */
 function pick(numbers: Int32Array, places: Int32Array): Int32Array {
-  const picked = new Int32Array(places.length);
-  for (let i = 0; i < places.length; i++) picked[i] = numbers[places[i]];
-  return picked;
-}
-
-interface Target {
-  readonly values: Float32Array;
-  readonly stride: number;
-  readonly column: number;
-  readonly step: number;
-}
-
-/** Add to rows what latents of one byte decode to, which are still zigzag codes; false where a number leaves its range. */
-function addBytes(
-  { values, stride, column, step }: Target,
-  rows: Int32Array,
-  codes: Uint8Array,
-  { latents, shift, entries }: Decoder,
-): boolean {
-  const outputs = entries.length / latents;
-  const limit = UNITS * step;
-  const half = shift > 0 ? 1 << (shift - 1) : 0;
-  // Four outputs at a time, whose sums stay in registers; 128 * 64 * 32767 + 2^29 is below 2^31.
-  const groups = Math.ceil(outputs / 4);
-  const grouped = new Int32Array(4 * groups * latents);
-  for (let m = 0; m < outputs; m++)
-    for (let l = 0; l < latents; l++)
-      grouped[((m >> 2) * latents + l) * 4 + (m & 3)] = entries[m * latents + l];
-  const row = new Int32Array(latents);
-  const sums = new Int32Array(4 * groups);
-  let fits = true;
-  for (let i = 0, from = 0; i < rows.length; i++) {
-    for (let l = 0; l < latents; l++) {
-      const code = codes[from++];
-      row[l] = (code >>> 1) ^ -(code & 1);
-    }
-    for (let m = 0, entry = 0; m < sums.length; m += 4) {
-      let a = half;
-      let b = half;
-      let c = half;
-      let d = half;
-      for (let l = 0; l < latents; l++, entry += 4) {
-        const code = row[l];
-        a = (a + Math.imul(grouped[entry], code)) | 0;
-        b = (b + Math.imul(grouped[entry + 1], code)) | 0;
-        c = (c + Math.imul(grouped[entry + 2], code)) | 0;
-        d = (d + Math.imul(grouped[entry + 3], code)) | 0;
-      }
-      sums[m] = a >> shift;
-      sums[m + 1] = b >> shift;
-      sums[m + 2] = c >> shift;
-      sums[m + 3] = d >> shift;
-    }
-    const at = rows[i] * stride + column;
-    for (let m = 0; m < outputs; m++) {
-      const value = values[at + m] + sums[m] * step;
-      if (value >= limit || value <= -limit) fits = false;
-      values[at + m] = value;
-    }
-  }
-  return fits;
-}
-
-/** Likewise for larger latents, with sums that are exact as doubles. */
-function addNumbers(
-  { values, stride, column, step }: Target,
-  rows: Int32Array,
-  codes: Int32Array,
-  { latents, shift, entries }: Decoder,
-): boolean {
-  const outputs = entries.length / latents;
-  const limit = UNITS * step;
-  const half = shift > 0 ? 2 ** (shift - 1) : 0;
-  const unit = 2 ** -shift;
-  let fits = true;
-  for (let i = 0; i < rows.length; i++) {
-    const at = rows[i] * stride + column;
-    for (let m = 0; m < outputs; m++) {
-      let sum = half;
-      for (let l = 0; l < latents; l++) sum += entries[m * latents + l] * codes[i * latents + l];
-      const value = values[at + m] + Math.floor(sum * unit) * step;
-      if (value >= limit || value <= -limit) fits = false;
-      values[at + m] = value;
-    }
-  }
-  return fits;
+  for (let i = 0; i < places.length; i++) places[i] = numbers[places[i]];
+  return places;
 }
 
 /** The checksum of a state that has neither anchors nor decoders; not unsigned. */
