@@ -39,6 +39,7 @@ PUBLISHED = replace(
     DEFAULT,
     anchors=False,
     deviations=0.0,
+    kilobyte_cost=0.0,
     gates=GateSettings(scope="positions", shared="splat"),
 )
 """QUEEN as in its paper, births aside."""
@@ -49,6 +50,9 @@ RUNGS = {
     "default-quantisation": replace(DEFAULT, quantised=False),
     "default-gates": replace(DEFAULT, gates=replace(DEFAULT.gates, enabled=False)),
     "default-gate start": replace(DEFAULT, gates=replace(DEFAULT.gates, start="open")),
+    "default-rate": replace(DEFAULT, kilobyte_cost=0.0),
+    "default (rate x 1/3)": replace(DEFAULT, kilobyte_cost=DEFAULT.kilobyte_cost / 3),
+    "default (rate x 3)": replace(DEFAULT, kilobyte_cost=DEFAULT.kilobyte_cost * 3),
     "default-masking": replace(DEFAULT, masked_share=0.0),
     "default-anchors": replace(DEFAULT, anchors=False, gates=replace(DEFAULT.gates, shared="splat")),
     "default-selection": replace(DEFAULT, deviations=0.0),

@@ -12,6 +12,7 @@ from recon.queen.births import GrowthStatistics, NewGaussians
 from recon.queen.gates import HardConcreteGates
 from recon.queen.gradient_difference import dynamic
 from recon.queen.latents import PlainResidual, QuantisedLatents, rounded
+from recon.queen.rate import rate
 from recon.queen.settings import QueenSettings
 from recon.splats import Gaussians
 from recon.streaming import Latents, Residual, StreamState
@@ -19,6 +20,7 @@ from recon.streaming.layout import ATTRIBUTES, attributes
 
 ADAM_EPSILON = 1e-15
 """As in 3DGS, whose gradients are small."""
+BITS_PER_KILOBYTE = 8000
 
 
 class FrameModel:
@@ -119,8 +121,21 @@ class FrameModel:
             )
 
     def penalty(self) -> Tensor | float:
-        """Return what open gates cost."""
-        return 0.0 if self.gates is None or len(self.rows) == 0 else self.gates.penalty()
+        """Return what open gates and the frame's bytes cost."""
+        if len(self.rows) == 0:
+            return 0.0
+        penalty: Tensor | float = 0.0 if self.gates is None else self.gates.penalty()
+        if self.settings.kilobyte_cost > 0:
+            penalty = penalty + self.settings.kilobyte_cost * self.bits() / BITS_PER_KILOBYTE
+        return penalty
+
+    def bits(self) -> Tensor:
+        """Return about how many bits the frame takes, decoders and births aside."""
+        gates = None if self.gates is None else self.gates.values()
+        everything = gates if self.settings.gates.scope == "all" else None
+        matrices = [self._move_steps(gates), self._anchor_steps()]
+        matrices += [part.steps(everything) for part in self.attributes]
+        return torch.stack([rate(matrix) for matrix in matrices if len(matrix)]).sum()
 
     def step(self, progress: float) -> None:
         """Update from the gradients and clear them."""
@@ -174,11 +189,16 @@ class FrameModel:
         return rows if len(self._state) - len(rows) >= enough else rows[:0]
 
     def _moves(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R 3"]:
-        moves = self.moves if gates is None else self.moves * gates
-        return self._quantum * rounded(moves / self._quantum)
+        return self._quantum * rounded(self._move_steps(gates))
 
     def _anchor_moves(self) -> Float[Tensor, "A 3"]:
-        return self._quantum * rounded(self.anchor_moves / self._quantum)
+        return self._quantum * rounded(self._anchor_steps())
+
+    def _move_steps(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R 3"]:
+        return (self.moves if gates is None else self.moves * gates) / self._quantum
+
+    def _anchor_steps(self) -> Float[Tensor, "A 3"]:
+        return self.anchor_moves / self._quantum
 
 
 def position_quantum(state: StreamState, wanted: float) -> float:

@@ -54,19 +54,20 @@ class QuantisedLatents:
 
     def residual(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R width"]:
         """Return what is added to the attribute."""
-        decoded = self._codes(gates) @ self.decoder.T
+        decoded = rounded(self.steps(gates)) @ self.decoder.T
         return self._step * rounded(decoded / self._step)
+
+    def steps(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R L"]:
+        """Return the latents before they are rounded."""
+        return self.latents if gates is None else self.latents * gates
 
     def codes(self, gates: Float[Tensor, "R 1"] | None) -> ndarray:
         """Return the whole-numbered latents [R, L]."""
-        return self._codes(gates).detach().int().cpu().numpy()
+        return self.steps(gates).detach().round().int().cpu().numpy()
 
     def stored_decoder(self, state: StreamState) -> Decoder:
         """Return the decoder as the stream holds it."""
         return decoder_of(self.decoder.detach().cpu().numpy(), state, self.name)
-
-    def _codes(self, gates: Float[Tensor, "R 1"] | None) -> Tensor:
-        return rounded(self.latents if gates is None else self.latents * gates)
 
 
 class PlainResidual:
@@ -84,18 +85,19 @@ class PlainResidual:
         return [{"params": [self.values], "lr": self._rate}]
 
     def residual(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R width"]:
-        return self._step * rounded(self._scaled(gates) / self._step)
+        return self._step * rounded(self.steps(gates))
+
+    def steps(self, gates: Float[Tensor, "R 1"] | None) -> Float[Tensor, "R width"]:
+        """Return the residual in steps of the grid, before it is rounded."""
+        return (self.values if gates is None else self.values * gates) / self._step
 
     def codes(self, gates: Float[Tensor, "R 1"] | None) -> ndarray:
-        return (self.residual(gates).detach() / self._step).round().int().cpu().numpy()
+        return self.steps(gates).detach().round().int().cpu().numpy()
 
     def stored_decoder(self, state: StreamState) -> Decoder:
         """Return the identity: a latent is a step of the grid."""
         width = self._of.width(state.degree)
         return decoder_of(self._step * torch.eye(width).numpy(), state, self.name)
-
-    def _scaled(self, gates: Float[Tensor, "R 1"] | None) -> Tensor:
-        return self.values if gates is None else self.values * gates
 
 
 def rounded(values: Tensor) -> Tensor:

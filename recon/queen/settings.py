@@ -109,6 +109,8 @@ class QueenSettings:
     mask_block: int = 24
     """Side of the blocks in which those pixels are taken, in pixels of the pictures."""
     ssim_weight: float = 0.2
+    kilobyte_cost: float = 3e-5
+    """What a kilobyte of the frame adds to the loss, by an estimate of its bits; 0: nothing."""
     births: BirthSettings = field(default_factory=BirthSettings)
     remove_below: float = 0.005
     """Gaussians of this opacity or less leave the stream (3DGS's pruning)."""
