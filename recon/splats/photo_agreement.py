@@ -34,8 +34,8 @@ DROPOUT_SCALE = 4
 """Pictures with half of the Gaussians left out are drawn smaller by this: their noise has to be averaged anyway, and
 two of them cost an eighth of a picture's pixels."""
 
-DROPOUT_WEIGHT = 0.5
-"""Half of the difference of two halves is the standard deviation of their pictures."""
+DROPOUT_DRAWS = 2
+"""How often the Gaussians are divided into halves, whose differences are averaged."""
 
 SHOWS_THROUGH = 0.01
 """Disagreement of a pixel in which nothing was drawn: there may be nothing, as on black cloth, or a hole."""
@@ -79,8 +79,8 @@ def expected_error(
 ) -> Float[Tensor, "H W"]:
     """Return how wrong each pixel of a drawn view may be: the mean absolute colour difference to be expected.
 
-    The geometric mean of two doubts, each smoothed over 3x3 pixels: how far the photos disagree with the colour
-    (`photo_disagreement`), and how far the Gaussians that make the pixel disagree with one another
+    The geometric mean of two doubts, both and the mean smoothed over 3x3 pixels: how far the photos disagree with the
+    colour (`photo_disagreement`), and how far the Gaussians that make the pixel disagree with one another
     (`blend_disagreement`). Either alone is blind to something: a Gaussian at a wrong depth agrees with the photo that
     it came from, and the blend at an edge in the texture is mixed although it is right. The rank correlation with the
     true error is stronger than that of either, of coverage or of opacity (docs/results.md).
@@ -93,7 +93,7 @@ def expected_error(
     """
     photos = _smoothed(photo_disagreement(picture, camera, inputs), 3)
     blend = blend_disagreement(gaussians, camera) + SHOWS_THROUGH * (1 - picture.alpha)
-    error = torch.sqrt((photos + NOTHING) * (blend + NOTHING))
+    error = _smoothed(torch.sqrt((photos + NOTHING) * (blend + NOTHING)), 3)
     return error * picture.alpha if known_background else error
 
 
@@ -131,15 +131,14 @@ def photo_disagreement(
 def blend_disagreement(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "H W"]:
     """Return how far the Gaussians that make a pixel differ in colour, and how far the pixel depends on each of them.
 
-    The standard deviation of the colours blended, smoothed, plus that of the pixel when a random half of the Gaussians
-    is left out, which also shows what lies hidden behind them. The draw is the same every time.
+    The standard deviation of the colours blended, smoothed, plus the difference between the pictures of a random half
+    of the Gaussians and of the other half, which also shows what lies hidden behind them. The draws are the same every
+    time.
 
     Source: co-adaptation score under random dropout, "Quantifying and Alleviating Co-Adaptation in Sparse-View 3D
     Gaussian Splatting" (NeurIPS 2025).
     """
-    return _smoothed(_color_spread(gaussians, camera), 3) + DROPOUT_WEIGHT * _dropout_difference(
-        gaussians, camera
-    )
+    return _smoothed(_color_spread(gaussians, camera), 3) + _dropout_difference(gaussians, camera)
 
 
 def _color_spread(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "H W"]:
@@ -169,12 +168,13 @@ def _color_spread(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "H W"]:
 
 
 def _dropout_difference(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "H W"]:
-    """Return how far the pictures of one random half of the Gaussians and of the other half differ."""
+    """Return how far the pictures of a random half of the Gaussians and of the other half differ."""
     width, height = (-(-side // DROPOUT_SCALE) for side in (camera.width, camera.height))
     pose, intrinsics = camera_tensors(camera, gaussians.means.device)
-    draw = torch.rand(len(gaussians), generator=torch.Generator().manual_seed(0)) > 0.5
-    halves = [
-        ops.rasterize(
+    generator = torch.Generator().manual_seed(0)
+
+    def picture(half: Gaussians) -> Float[Tensor, "h w 3"]:
+        return ops.rasterize(
             half.means,
             half.quaternions,
             half.scales,
@@ -186,9 +186,11 @@ def _dropout_difference(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "
             height,
             near=camera.near,
         ).color
-        for half in (gaussians[draw.to(pose.device)], gaussians[~draw.to(pose.device)])
-    ]
-    difference = (halves[0] - halves[1]).abs().mean(-1)
+
+    difference = torch.zeros(height, width, device=pose.device)
+    for _ in range(DROPOUT_DRAWS):
+        drawn = (torch.rand(len(gaussians), generator=generator) > 0.5).to(pose.device)
+        difference += (picture(gaussians[drawn]) - picture(gaussians[~drawn])).abs().mean(-1) / DROPOUT_DRAWS
     larger = interpolate(
         difference[None, None], scale_factor=DROPOUT_SCALE, mode="bilinear", align_corners=False
     )

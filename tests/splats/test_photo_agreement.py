@@ -105,7 +105,10 @@ def test_what_no_photo_sees_has_the_difference_of_a_guess(inputs, truth):
 
 def test_gaussians_of_one_colour_agree_and_others_do_not(truth):
     camera, _ = truth
-    same = blend_disagreement(wall(camera, [[0.6, 0.4, 0.2]] * 2, [2.0, 3.0], opacity=0.95), camera)
+    depths = [
+        2.0 + 0.1 * layer for layer in range(10)
+    ]  # so many that a half without any is out of the question
+    same = blend_disagreement(wall(camera, [[0.6, 0.4, 0.2]] * 10, depths, opacity=0.95), camera)
     mixed = blend_disagreement(wall(camera, [[0.9, 0.9, 0.9], [0.1, 0.1, 0.1]], [2.0, 3.0]), camera)
     assert same.shape == mixed.shape == (72, 96)
     assert same.max() < 0.06
