@@ -28,13 +28,14 @@ from recon.methods.pipeline import say
 from recon.queen.anchors import anchor_cells
 from recon.queen.first_frame import FirstFrameSettings, first_frame
 from recon.queen.preview import preview_of
-from recon.queen.settings import QueenSettings
+from recon.queen.renewal import ChangedPixels, renewed
+from recon.queen.settings import QueenSettings, RenewalSettings
 from recon.queen.train_frame import Moment, train_frame
 from recon.scene import Scene
 from recon.splats.render import render
-from recon.streaming import StreamOptions, StreamState, StreamWriter, state_of
+from recon.streaming import Residual, StreamOptions, StreamState, StreamWriter, state_of
 from recon.streaming.manifest import MANIFEST, camera_entry
-from recon.train import training_view
+from recon.train import TrainingView, training_view
 
 SETTINGS_FILE = "encoder.yaml"
 """What a stream was encoded with, for whoever resumes it."""
@@ -75,6 +76,8 @@ class EncoderSettings:
     """Frame 0."""
     frame: QueenSettings = field(default_factory=QueenSettings)
     """The frames after it."""
+    renewal: RenewalSettings = field(default_factory=RenewalSettings)
+    """What has moved is reconstructed as frame 0 was, now and then."""
     segment_seconds: float = 0.5
     """Of frames in a file."""
     keyframe_seconds: float = 5.0
@@ -92,6 +95,7 @@ def encode(options: EncodeOptions) -> Path:
 
     1. Frame 0: reconstruct it, round it to the stream's grids, write it as a keyframe.
     2. Each later frame: train the residual on the state that players have, write it, look at the held-out cameras.
+    3. Every second or so, what has moved since is reconstructed as frame 0 was, and replaces what it had become.
 
     Raises:
         ReconError: for any problem with the clip, the settings or the folder.
@@ -116,6 +120,7 @@ def encode(options: EncodeOptions) -> Path:
     else:
         writer, settings, before = _begin(options, settings, clip, stream, device)
     log = _Log(folder)
+    renewal = _Renewal(settings, options.capture, clip, device, writer.state.frame)
     for scene in _moments(clip, options, writer.state.frame + 1):
         for warning in scene.warnings:
             say(f"warning: {warning}")
@@ -124,6 +129,7 @@ def encode(options: EncodeOptions) -> Path:
         frame = writer.state.frame + 1
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + frame)
         residual = train_frame(writer.state, *pair, settings.frame, settings.pixel_size, generator)
+        residual = renewal.at(frame, scene, writer.state, residual)
         record = writer.append(residual)
         log.add(
             writer.state, scene, len(record), time.perf_counter() - started, time.process_time() - processor
@@ -181,6 +187,41 @@ def _begin(
     seconds = time.perf_counter() - started, time.process_time() - processor
     _Log(folder).add(state, scene, key.bytes, *seconds)
     return writer, settings, scene
+
+
+class _Renewal:
+    """Keeps count of what has changed since the last renewal, and renews when it is time."""
+
+    def __init__(
+        self, settings: EncoderSettings, capture: Path, clip: Clip, device: torch.device, frame: int
+    ) -> None:
+        """Start after `frame`, which need not be one that was renewed: then the frames since are looked at again."""
+        self._settings = settings
+        self._capture = Path(capture)
+        self._device = device
+        self._every = round(settings.renewal.seconds * clip.fps)
+        if self._every > 0:
+            last = frame - frame % self._every
+            self._changed = ChangedPixels(self._views(clip.scene(last)), settings.renewal)
+            for missed in range(last + 1, frame + 1):
+                self._changed.add(self._views(clip.scene(missed)))
+
+    def at(self, frame: int, scene: Scene, state: StreamState, residual: Residual) -> Residual:
+        """Return the residual of a frame, with what has changed renewed when it is time."""
+        if self._every <= 0:
+            return residual
+        views = self._views(scene)
+        self._changed.add(views)
+        if frame % self._every:
+            return residual
+        settings = self._settings
+        fresh = first_frame(self._capture, scene, settings.first, settings.seed, self._device).gaussians
+        masks = self._changed.masks()
+        self._changed = ChangedPixels(views, settings.renewal)
+        return renewed(state, residual, fresh.to(self._device), views, masks, settings.renewal)
+
+    def _views(self, scene: Scene) -> list[TrainingView]:
+        return [training_view(scene.view(name), device=self._device) for name in scene.train]
 
 
 class _Log:

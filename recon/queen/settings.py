@@ -81,6 +81,20 @@ class BirthSettings:
 
 
 @dataclass(frozen=True)
+class RenewalSettings:
+    """Reconstructing anew what has moved."""
+
+    seconds: float = 1.0
+    """From one renewal to the next; 0: never."""
+    difference: float = 0.06
+    """A pixel has changed when a colour differs by more than this from the last renewal's photo, of 1."""
+    window: int = 3
+    """Photos are averaged over this many pixels each way before they are compared; odd."""
+    share: float = 0.5
+    """Gaussians are replaced when more than this share of what they draw lies on changed pixels."""
+
+
+@dataclass(frozen=True)
 class QueenSettings:
     """One residual frame."""
 

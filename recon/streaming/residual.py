@@ -157,7 +157,9 @@ def encode_residual(
         if births.anchors is not None:
             matrix(SectionId.BIRTH_ANCHORS, births.anchors[:, None], predictor=1)
         for one in attributes(state.degree):
-            matrix(SectionId.VALUES + one.index, births.values[one.index])
+            # Without parents they come along the Morton curve, as in a keyframe.
+            follows = births.parents is None and one.name == "means"
+            matrix(SectionId.VALUES + one.index, births.values[one.index], predictor=int(follows))
     if len(residual.moved_anchors):
         mask(SectionId.ANCHOR_MASK, residual.moved_anchors, state.anchor_count)
         matrix(SectionId.ANCHOR_MOTION, residual.anchor_motion)
