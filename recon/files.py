@@ -18,6 +18,8 @@ from recon.errors import ReconError
 
 MAX_JSON_BYTES = 256 << 20
 """A larger JSON file is refused: cameras and metrics of the largest capture take a few megabytes."""
+LOCK_FILE = ".lock"
+"""Held by the command that writes to a folder; empty, and left behind."""
 
 
 @contextmanager
@@ -130,6 +132,34 @@ def read_bytes(path: str | os.PathLike[str], max_bytes: int) -> bytes:
         raise ReconError(f"there is no file {path}") from None
     except (OSError, ValueError) as error:
         raise ReconError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second command from writing to the same folder, which is created; the lock goes with the process.
+
+    Raises:
+        ReconError: when another command works on it, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / LOCK_FILE, "w", encoding="utf-8")  # noqa: SIM115 (held open below)
+    except OSError as error:
+        raise ReconError(
+            f"cannot write to {folder}: {error.strerror}; choose another folder with -o"
+        ) from error
+    with file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows: nothing keeps a second command away there
+        except OSError as error:
+            raise ReconError(
+                f"another command is working on {folder}: wait for it, or choose another folder"
+            ) from error
+        yield
 
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EFBIG, errno.EIO, getattr(errno, "EDQUOT", errno.ENOSPC)})

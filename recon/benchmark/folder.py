@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from recon.benchmark.request import Request
 from recon.benchmark.task import RunTask
 from recon.config import read_yaml
 from recon.errors import ReconError
-from recon.files import atomic_write, write_json
+from recon.files import LOCK_FILE, atomic_write, write_json
 
 REQUEST_FILE = "benchmark.yaml"
 FAILURES_FILE = "failures.json"
-LOCK_FILE = ".lock"
 
 KEPT = ("protocol", "data", "part", "settings")
 """What every call for one folder must agree in: the run folders' names do not tell it."""
@@ -86,34 +84,6 @@ def write_failures(folder: Path, failures: Mapping[RunTask, str]) -> None:
 def relative(task: RunTask, folder: Path) -> str:
     """Return a task's run folder as the files of a benchmark folder name it."""
     return task.options.output.relative_to(folder.absolute()).as_posix()
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second command from writing to the same benchmark folder; the lock goes with the process.
-
-    Raises:
-        ReconError: when another command works on it, or it cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK_FILE, "w", encoding="utf-8")  # noqa: SIM115 (held open below)
-    except OSError as error:
-        raise ReconError(
-            f"cannot write to {folder}: {error.strerror}; choose another folder with -o"
-        ) from error
-    with file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows: nothing keeps a second command away there
-        except OSError as error:
-            raise ReconError(
-                f"another command is working on {folder}: wait for it, or choose another folder"
-            ) from error
-        yield
 
 
 def _joined(folder: Path, before: Any, now: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recon.benchmark.executors import Executor, open_executor
-from recon.benchmark.folder import FAILURES_FILE, locked, write_failures, write_request
+from recon.benchmark.folder import FAILURES_FILE, write_failures, write_request
 from recon.benchmark.plan import plan, sentences
 from recon.benchmark.progress import shown_runs
 from recon.benchmark.protocols import load_benchmark
@@ -16,6 +16,7 @@ from recon.benchmark.record import RESULTS_FILE, Record, read_records, record_of
 from recon.benchmark.request import Request
 from recon.benchmark.task import RunTask
 from recon.errors import ReconError
+from recon.files import locked
 from recon.methods.options import read_settings, refuse_changes
 from recon.run_folder import RunFolder
 

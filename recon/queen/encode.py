@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,7 @@ from recon.errors import ReconError
 from recon.evaluation.hardware import describe_machine
 from recon.evaluation.metrics import psnr, ssim
 from recon.export.camera_paths import mean_up
-from recon.files import atomic_write
+from recon.files import LOCK_FILE, atomic_write, locked
 from recon.methods.options import choose_device, configs_folder
 from recon.methods.pipeline import say
 from recon.queen.anchors import anchor_cells
@@ -35,6 +34,7 @@ from recon.scene import Scene
 from recon.splats.render import render
 from recon.streaming import Residual, StreamOptions, StreamState, StreamWriter, state_of
 from recon.streaming.manifest import MANIFEST, camera_entry
+from recon.streaming.writer import JOURNAL
 from recon.train import TrainingView, training_view
 
 SETTINGS_FILE = "encoder.yaml"
@@ -100,13 +100,19 @@ def encode(options: EncodeOptions) -> Path:
     Raises:
         ReconError: for any problem with the clip, the settings or the folder.
     """
-    folder = Path(options.output)
-    resumed = options.resume and (folder / MANIFEST).exists()
-    settings = _stored_settings(options, folder) if resumed else _settings(options)
+    settings, clip = _settings(options), _open(options)
     device = torch.device(choose_device(options.device))  # type: ignore[arg-type]
-    clip = _open(options)
     for warning in clip.warnings:
         say(f"warning: {warning}")
+    with locked(Path(options.output)):
+        return _encode(options, settings, clip, device)
+
+
+def _encode(options: EncodeOptions, settings: EncoderSettings, clip: Clip, device: torch.device) -> Path:
+    folder = Path(options.output)
+    resumed = options.resume and (folder / MANIFEST).exists()
+    if resumed:
+        settings = _stored_settings(options, folder)
     stream = StreamOptions(
         fps=clip.fps,
         segment_seconds=settings.segment_seconds,
@@ -149,7 +155,7 @@ def _begin(
 ) -> tuple[StreamWriter, EncoderSettings, Scene]:
     """Write frame 0; returns the writer, the settings with what only frame 0 could tell, and the moment."""
     folder = Path(options.output)
-    if folder.exists() and any(folder.iterdir()):
+    if any(path.name != LOCK_FILE for path in folder.iterdir()):
         if (folder / MANIFEST).exists() and not options.overwrite:
             raise ReconError(
                 f"{folder} already holds a stream: go on with --resume, replace it with --overwrite, or choose another"
@@ -158,7 +164,6 @@ def _begin(
             _clear(folder)
         else:
             raise ReconError(f"{folder} is not empty: choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     started, processor = time.perf_counter(), time.process_time()
     scene = next(_moments(clip, options, 0), None)
     if scene is None:
@@ -324,10 +329,12 @@ def moment_pair(before: Scene, now: Scene, device: torch.device) -> tuple[Moment
 
 def _clear(folder: Path) -> None:
     """Remove what an encoder has written; anything else stays, and stops it."""
-    for path in folder.iterdir():
-        known = path.name in (MANIFEST, SETTINGS_FILE, LOG_FILE, "open.records") or path.suffix == ".rst"
+    paths = [path for path in folder.iterdir() if path.name != LOCK_FILE]
+    for path in paths:
+        known = path.name in (MANIFEST, SETTINGS_FILE, LOG_FILE, JOURNAL) or path.suffix == ".rst"
         if not known or path.is_dir():
             raise ReconError(
                 f"{folder} holds {path.name}, which is no part of a stream: choose another folder"
             )
-    shutil.rmtree(folder)
+    for path in paths:
+        path.unlink()

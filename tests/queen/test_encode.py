@@ -14,6 +14,7 @@ from PIL import Image
 from recon.cli.main import main
 from recon.datasets.transforms import OPENGL_AXES
 from recon.errors import ReconError
+from recon.files import locked
 from recon.queen import encode as module
 from recon.queen.encode import EncodeOptions, encode
 from recon.splats.render import render
@@ -124,6 +125,37 @@ def test_an_interrupted_stream_goes_on_to_the_same_bytes(clip, encoded, tmp_path
     assert [row["frame"] for row in rows(folder)] == list(range(6))
     ours, theirs = (StreamReader(one).state_at(5).checksum() for one in (folder, encoded))
     assert ours == theirs
+
+
+def test_what_has_moved_is_renewed_even_across_an_interruption(clip, tmp_path, monkeypatch) -> None:
+    settings = (*QUICK, "renewal.seconds=0.1")  # at frame 3
+    whole = encode(EncodeOptions(clip, tmp_path / "whole", test_cameras=("2",), frames=5, settings=settings))
+    log = rows(whole)
+    assert log[3]["bytes"] > 2 * max(log[2]["bytes"], log[4]["bytes"]), "Gaussians entered"
+    assert log[3]["psnr"] > log[2]["psnr"] - 1, "and they fit in"
+    assert "checksums" in "\n".join(stream_info(whole).lines())
+    trained = module.train_frame
+
+    def interrupted(state, *rest):
+        if state.frame == 2:
+            raise KeyboardInterrupt
+        return trained(state, *rest)
+
+    options = EncodeOptions(clip, tmp_path / "parts", test_cameras=("2",), frames=5, settings=settings)
+    monkeypatch.setattr(module, "train_frame", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        encode(options)
+    monkeypatch.setattr(module, "train_frame", trained)
+    encode(replace(options, resume=True, settings=()))
+    ours, theirs = (StreamReader(one).state_at(4).checksum() for one in (options.output, whole))
+    assert ours == theirs
+
+
+def test_two_encoders_do_not_write_to_one_folder(clip, encoded) -> None:
+    before = (encoded / "manifest.json").read_bytes()
+    with locked(encoded), pytest.raises(ReconError, match="another command is working on"):
+        encode(EncodeOptions(clip, encoded, overwrite=True, settings=QUICK))
+    assert (encoded / "manifest.json").read_bytes() == before
 
 
 def test_a_growing_folder_is_followed(tmp_path, capsys) -> None:
