@@ -40,6 +40,7 @@ PUBLISHED = replace(
     anchors=False,
     deviations=0.0,
     kilobyte_cost=0.0,
+    dropout=0.0,
     gates=GateSettings(scope="positions", shared="splat"),
 )
 """QUEEN as in its paper, births aside."""
@@ -53,6 +54,7 @@ RUNGS = {
     "default-rate": replace(DEFAULT, kilobyte_cost=0.0),
     "default (rate x 1/3)": replace(DEFAULT, kilobyte_cost=DEFAULT.kilobyte_cost / 3),
     "default (rate x 3)": replace(DEFAULT, kilobyte_cost=DEFAULT.kilobyte_cost * 3),
+    "default-dropout": replace(DEFAULT, dropout=0.0),
     "default-masking": replace(DEFAULT, masked_share=0.0),
     "default-anchors": replace(DEFAULT, anchors=False, gates=replace(DEFAULT.gates, shared="splat")),
     "default-selection": replace(DEFAULT, deviations=0.0),

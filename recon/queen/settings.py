@@ -123,6 +123,8 @@ class QueenSettings:
     mask_block: int = 24
     """Side of the blocks in which those pixels are taken, in pixels of the pictures."""
     ssim_weight: float = 0.2
+    dropout: float = 0.1
+    """Share of the Gaussians that each step leaves out, at random: none may lean on what only one camera sees."""
     kilobyte_cost: float = 3e-5
     """What a kilobyte of the frame adds to the loss, by an estimate of its bits; 0: nothing."""
     births: BirthSettings = field(default_factory=BirthSettings)

@@ -46,6 +46,7 @@ def train_frame(
     1. View-space gradient difference: which Gaussians the new photos pull at.
     2. Residuals of these start at zero; gates as open as the difference says.
     3. For a first part of the iterations, compare only the pixels that these Gaussians cover; then whole photos.
+       A tenth of the Gaussians, another one each time, is left out of the picture.
     4. On the way, new Gaussians where the photos pull hardest.
     5. Round, and leave out what is zero, new Gaussians that stayed transparent, and old ones that became so.
 
@@ -65,7 +66,7 @@ def train_frame(
     samplers = ViewSampler(masked, generator), ViewSampler(now.views, generator)
     loss_term = PhotometricTerm(ssim_weight=settings.ssim_weight)
     grow_at = int(settings.births.at * settings.iterations) if settings.births.most else 0
-    statistics = GrowthStatistics(len(gaussians), device)
+    statistics = GrowthStatistics(len(state), device)
     for iteration in range(settings.iterations):
         view = samplers[iteration >= whole_from].next(iteration, 0)
         progress = iteration / settings.iterations
@@ -73,8 +74,10 @@ def train_frame(
             model.grow(statistics, generator)
         offsets = None
         if iteration < grow_at:
-            offsets = torch.zeros(len(gaussians), 2, device=device, requires_grad=True)
-        picture = rasterized(model.gaussians(), view, now.background, offsets)
+            offsets = torch.zeros(len(state), 2, device=device, requires_grad=True)
+        gaussians = model.gaussians()
+        opacities = dropped_out(gaussians.opacities, settings.dropout, generator)
+        picture = rasterized(gaussians, view, now.background, opacities, offsets)
         loss = loss_term(picture, view, progress) + model.penalty()
         loss.backward()
         if offsets is not None and offsets.grad is not None:
@@ -83,15 +86,32 @@ def train_frame(
     return model.residual()
 
 
+def dropped_out(opacities: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """Leave out a share of the Gaussians at random; the others make up for them (DropGaussian, Park et al. 2025)."""
+    if rate <= 0:
+        return opacities
+    stays = torch.rand(len(opacities), generator=generator).to(opacities.device) >= rate
+    return (opacities * stays / (1 - rate)).clamp(max=1.0)
+
+
 def rasterized(
-    gaussians: Gaussians, view: TrainingView, background: Tensor | None, offsets: Tensor | None = None
+    gaussians: Gaussians,
+    view: TrainingView,
+    background: Tensor | None,
+    opacities: Tensor | None = None,
+    offsets: Tensor | None = None,
 ) -> ops.Rasterization:
-    """Render Gaussians through a training view's camera; `offsets` receives the view-space gradients."""
+    """Render Gaussians through a training view's camera.
+
+    Args:
+        opacities: [N] instead of the Gaussians' own.
+        offsets: [N, 2] zeros, which receive the view-space gradients.
+    """
     return ops.rasterize(
         gaussians.means,
         gaussians.quaternions,
         gaussians.scales,
-        gaussians.opacities,
+        gaussians.opacities if opacities is None else opacities,
         gaussians.sh,
         view.world_to_camera,
         view.intrinsics,

