@@ -204,8 +204,9 @@ class _Renewal:
         self._settings = settings
         self._capture = Path(capture)
         self._device = device
-        self._every = round(settings.renewal.seconds * clip.fps)
-        if self._every > 0:
+        seconds = settings.renewal.seconds
+        self._every = max(1, round(seconds * clip.fps)) if seconds > 0 else 0
+        if self._every:
             last = frame - frame % self._every
             self._changed = ChangedPixels(self._views(clip.scene(last)), settings.renewal)
             for missed in range(last + 1, frame + 1):
@@ -213,7 +214,7 @@ class _Renewal:
 
     def at(self, frame: int, scene: Scene, state: StreamState, residual: Residual) -> Residual:
         """Return the residual of a frame, with what has changed renewed when it is time."""
-        if self._every <= 0:
+        if not self._every:
             return residual
         views = self._views(scene)
         self._changed.add(views)

@@ -84,7 +84,7 @@ class BirthSettings:
 class RenewalSettings:
     """Reconstructing anew what has moved."""
 
-    seconds: float = 1.0
+    seconds: float = 0.5
     """From one renewal to the next; 0: never."""
     difference: float = 0.06
     """A pixel has changed when a colour differs by more than this from the last renewal's photo, of 1."""

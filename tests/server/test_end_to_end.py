@@ -203,7 +203,8 @@ def test_a_clip_is_made_encoded_served_and_played(browser, tmp_path):
     made = ["synth", "moving", "-o", clip, "--quality", "draft", "--size", "64", "48", "--frames", "3"]
     main([*made, "--no-depth", "--no-masks"])
     tiny = ["first.settings=[train.iterations=40, initial.count=1500]", "frame.iterations=10"]
-    main(["stream", "encode", clip, "-o", stream, "--set", *tiny, "preview_gaussians=300"])
+    tiny += ["preview_gaussians=300", "renewal.seconds=0.06"]  # what has moved is renewed in frame 2
+    main(["stream", "encode", clip, "-o", stream, "--set", *tiny])
     state = StreamReader(stream).state_at(2)
 
     process = start_program(["-m", "recon", "serve", stream], tmp_path)
