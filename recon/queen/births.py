@@ -11,7 +11,7 @@ from recon import ops
 from recon.queen.settings import BirthSettings
 from recon.splats import Gaussians
 from recon.streaming import Births, StreamState, births_of
-from recon.streaming.layout import attributes
+from recon.streaming.state import attribute_values
 from recon.train import LearningRates, OptimizedGaussians, TrainingView
 
 
@@ -83,11 +83,6 @@ class NewGaussians:
         kept = self.gaussians.opacities >= self._settings.least_opacity
         if not kept.any():
             return None
-        fresh = self.gaussians.detach()[kept].to("cpu")
-        flat = {name: tensor.reshape(len(fresh), -1).numpy() for name, tensor in fresh.tensors().items()}
-        values = {
-            one.name: flat[one.array][:, one.column : one.column + one.width(state.degree)]
-            for one in attributes(state.degree)
-        }
+        values = attribute_values(self.gaussians[kept])
         parents = self.parents[kept].cpu().numpy().astype(np.int32)
         return births_of(values, state, parents, None if state.anchors is None else state.anchors[parents])

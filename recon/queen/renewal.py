@@ -18,7 +18,7 @@ from recon.queen.settings import RenewalSettings
 from recon.splats import Gaussians
 from recon.streaming import Latents, Residual, StreamState, apply_residual, births_of
 from recon.streaming.layout import ATTRIBUTES, UNITS, attributes
-from recon.streaming.state import morton_order
+from recon.streaming.state import attribute_values, morton_order
 from recon.train import TrainingView
 
 COARSER = {"means": 3, "log_scales": 5, "quaternions": 5, "opacity_logits": 4, "sh_base": 3, "sh_rest": 4}
@@ -89,18 +89,12 @@ def renewed(
     entering = _in_file_order(fresh[share_within(fresh, views, changed) > settings.share], state)
     if len(entering) == 0 or len(state) - int(leaving.sum()) + len(entering) < state.anchor_count:
         return residual
-    values = {name: tensor.reshape(len(entering), -1).numpy() for name, tensor in entering.tensors().items()}
-    births = births_of(
-        {
-            one.name: _rounded(
-                values[one.array][:, one.column : one.column + one.width(state.degree)],
-                state.step(one) * 2.0 ** COARSER[one.name],
-            )
-            for one in attributes(state.degree)
-        },
-        after,
-        anchors=None if after.anchors is None else _nearest_anchors(after, values["means"]),
-    )
+    values = attribute_values(entering)
+    for one in attributes(state.degree):
+        step = state.step(one) * 2.0 ** COARSER[one.name]
+        values[one.name] = step * np.rint(values[one.name] / step)
+    anchors = None if after.anchors is None else _nearest_anchors(after, values["means"])
+    births = births_of(values, state, anchors=anchors)
     kept = _without_rows(residual, leaving)
     return replace(kept, removed=np.flatnonzero(leaving).astype(np.int32), births=births)
 
@@ -142,10 +136,6 @@ def _in_file_order(gaussians: Gaussians, state: StreamState) -> Gaussians:
     reached = np.flatnonzero((np.abs(units) < UNITS).all(axis=1))
     order = morton_order(units[reached].astype(np.int32)) if len(reached) else reached
     return gaussians[torch.from_numpy(reached[order])]
-
-
-def _rounded(values: ndarray, step: float) -> ndarray:
-    return step * np.rint(values / step)
 
 
 def _nearest_anchors(state: StreamState, places: Float[ndarray, "B 3"]) -> Int32[ndarray, " B"]:

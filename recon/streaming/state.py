@@ -151,16 +151,10 @@ def state_of(
     """
     if not 1 <= len(gaussians) <= MAX_ROWS:
         raise ReconError(f"a stream holds 1 to {MAX_ROWS} Gaussians, not {len(gaussians)}")
-    given = {name: tensor.detach().cpu().float().numpy() for name, tensor in gaussians.tensors().items()}
-    flat = {name: array.reshape(len(gaussians), -1) for name, array in given.items()}
-    chosen = {"means": means_grid(flat["means"], flat["log_scales"]), **GRIDS, **(grids or {})}
+    values = attribute_values(gaussians)
+    chosen = {"means": means_grid(values["means"], values["log_scales"]), **GRIDS, **(grids or {})}
     degree = gaussians.sh_degree
-    units = {
-        one.index: _to_units(
-            one, flat[one.array][:, one.column : one.column + one.width(degree)], chosen[one.name]
-        )
-        for one in attributes(degree)
-    }
+    units = {one.index: _to_units(one, values[one.name], chosen[one.name]) for one in attributes(degree)}
     order = morton_order(units[0])
     exponents = np.array([chosen[one.name] for one in ATTRIBUTES], np.int8)
     if exponents.min() < GRID_RANGE[0] or exponents.max() > GRID_RANGE[1]:
@@ -174,6 +168,17 @@ def state_of(
         if state.anchors.min() < 0 or state.anchor_count > len(state):
             raise ReconError(f"anchors of {len(state)} Gaussians are 0 to {len(state) - 1}")
     return state, order
+
+
+def attribute_values(gaussians: Gaussians) -> dict[str, Float32[ndarray, "N width"]]:
+    """Return the numbers of Gaussians by the stream's attributes (`means`, `log_scales`, …, `sh_base`, `sh_rest`)."""
+    given = {name: tensor.detach().cpu().float().numpy() for name, tensor in gaussians.tensors().items()}
+    flat = {name: array.reshape(len(gaussians), -1) for name, array in given.items()}
+    degree = gaussians.sh_degree
+    return {
+        one.name: flat[one.array][:, one.column : one.column + one.width(degree)]
+        for one in attributes(degree)
+    }
 
 
 def empty_state(rows: int, degree: int, grids: ndarray) -> StreamState:
