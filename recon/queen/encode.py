@@ -135,7 +135,7 @@ def _encode(options: EncodeOptions, settings: EncoderSettings, clip: Clip, devic
         frame = writer.state.frame + 1
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + frame)
         residual = train_frame(writer.state, *pair, settings.frame, settings.pixel_size, generator)
-        residual = renewal.at(frame, scene, writer.state, residual)
+        residual = renewal.at(frame, scene, writer.state, residual, generator)
         record = writer.append(residual)
         log.add(
             writer.state, scene, len(record), time.perf_counter() - started, time.process_time() - processor
@@ -212,7 +212,9 @@ class _Renewal:
             for missed in range(last + 1, frame + 1):
                 self._changed.add(self._views(clip.scene(missed)))
 
-    def at(self, frame: int, scene: Scene, state: StreamState, residual: Residual) -> Residual:
+    def at(
+        self, frame: int, scene: Scene, state: StreamState, residual: Residual, generator: torch.Generator
+    ) -> Residual:
         """Return the residual of a frame, with what has changed renewed when it is time."""
         if not self._every:
             return residual
@@ -224,7 +226,17 @@ class _Renewal:
         fresh = first_frame(self._capture, scene, settings.first, settings.seed, self._device).gaussians
         masks = self._changed.masks()
         self._changed = ChangedPixels(views, settings.renewal)
-        return renewed(state, residual, fresh.to(self._device), views, masks, settings.renewal)
+        now = Moment(views, _background(scene, self._device))
+        return renewed(
+            state,
+            residual,
+            fresh.to(self._device),
+            now,
+            masks,
+            settings.renewal,
+            settings.pixel_size,
+            generator,
+        )
 
     def _views(self, scene: Scene) -> list[TrainingView]:
         return [training_view(scene.view(name), device=self._device) for name in scene.train]
@@ -320,12 +332,16 @@ def moment_pair(before: Scene, now: Scene, device: torch.device) -> tuple[Moment
     shared = [name for name in now.train if name in before.train]
     if not shared:
         raise ReconError("no training camera has both this frame and the one before it")
-    background = None if now.background is None else torch.tensor(now.background, device=device)
+    background = _background(now, device)
 
     def moment(scene: Scene) -> Moment:
         return Moment([training_view(scene.view(name), device=device) for name in shared], background)
 
     return moment(before), moment(now)
+
+
+def _background(scene: Scene, device: torch.device) -> torch.Tensor | None:
+    return None if scene.background is None else torch.tensor(scene.background, device=device)
 
 
 def _clear(folder: Path) -> None:

@@ -14,12 +14,14 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from recon import ops
+from recon.losses import PhotometricTerm
 from recon.queen.settings import RenewalSettings
+from recon.queen.train_frame import Moment, dropped_out, rasterized
 from recon.splats import Gaussians
 from recon.streaming import Latents, Residual, StreamState, apply_residual, births_of
 from recon.streaming.layout import ATTRIBUTES, UNITS, attributes
 from recon.streaming.state import attribute_values, morton_order
-from recon.train import TrainingView
+from recon.train import LearningRates, OptimizedGaussians, TrainingView, ViewSampler
 
 COARSER = {"means": 3, "log_scales": 5, "quaternions": 5, "opacity_logits": 4, "sh_base": 3, "sh_rest": 4}
 """Those who enter are rounded to steps of the grids times two to this power, which cannot be seen and halves their
@@ -62,15 +64,18 @@ def renewed(
     state: StreamState,
     residual: Residual,
     fresh: Gaussians,
-    views: Sequence[TrainingView],
+    now: Moment,
     changed: Mapping[str, Bool[Tensor, "H W"]],
     settings: RenewalSettings,
+    pixel_size: float,
+    generator: torch.Generator,
 ) -> Residual:
     """Return the residual with what has changed replaced by its like from a fresh reconstruction of the same moment.
 
     1. Of the Gaussians that the residual leads to, those leave that mostly drew pixels that have changed.
     2. Of the fresh ones, those enter that mostly draw such pixels.
-    3. What the residual says of those that leave is left out.
+    3. Those who enter are trained for a while among those who stay, who keep still.
+    4. What the residual says of those that leave is left out.
 
     Whatever draws the still part of the scene keeps its bits, and no photo's noise is spent on it.
 
@@ -78,18 +83,20 @@ def renewed(
         state: of the frame before.
         residual: what leads from it to this frame.
         fresh: this frame's moment, reconstructed on its own.
-        views: of this moment.
+        now: this moment.
         changed: pixels by camera, since the last renewal or frame 0.
+        pixel_size: world size of a pixel at the median depth.
     """
     after = state.copy()
     apply_residual(after, replace(residual, removed=residual.removed[:0], births=None))
-    old = after.gaussians().to(views[0].image.device)
-    leaving = (share_within(old, views, changed) > settings.share).cpu().numpy()
+    old = after.gaussians().to(now.views[0].image.device)
+    leaving = (share_within(old, now.views, changed) > settings.share).cpu().numpy()
     leaving[residual.removed] = True
-    entering = _in_file_order(fresh[share_within(fresh, views, changed) > settings.share], state)
+    entering = _in_file_order(fresh[share_within(fresh, now.views, changed) > settings.share], state)
     if len(entering) == 0 or len(state) - int(leaving.sum()) + len(entering) < state.anchor_count:
         return residual
-    values = attribute_values(entering)
+    staying = old[torch.from_numpy(~leaving).to(old.means.device)]
+    values = attribute_values(_fitted(entering, staying, now, settings, pixel_size, generator))
     for one in attributes(state.degree):
         step = state.step(one) * 2.0 ** COARSER[one.name]
         values[one.name] = step * np.rint(values[one.name] / step)
@@ -136,6 +143,27 @@ def _in_file_order(gaussians: Gaussians, state: StreamState) -> Gaussians:
     reached = np.flatnonzero((np.abs(units) < UNITS).all(axis=1))
     order = morton_order(units[reached].astype(np.int32)) if len(reached) else reached
     return gaussians[torch.from_numpy(reached[order])]
+
+
+def _fitted(
+    entering: Gaussians,
+    staying: Gaussians,
+    now: Moment,
+    settings: RenewalSettings,
+    pixel_size: float,
+    generator: torch.Generator,
+) -> Gaussians:
+    """Train those who enter, with steps as in the middle of a reconstruction."""
+    optimized = OptimizedGaussians(entering.to(staying.means.device), LearningRates(), pixel_size)
+    sampler, loss = ViewSampler(now.views, generator), PhotometricTerm()
+    for iteration in range(settings.iterations):
+        view = sampler.next(iteration, 0)
+        everyone = Gaussians.concatenate([staying, optimized.gaussians])
+        opacities = dropped_out(everyone.opacities, settings.dropout, generator)
+        picture = rasterized(everyone, view, now.background, opacities)
+        loss(picture, view, iteration / settings.iterations).backward()
+        optimized.step(progress=0.5, visible=None)
+    return optimized.gaussians.detach()
 
 
 def _nearest_anchors(state: StreamState, places: Float[ndarray, "B 3"]) -> Int32[ndarray, " B"]:

@@ -92,6 +92,10 @@ class RenewalSettings:
     """Photos are averaged over this many pixels each way before they are compared; odd."""
     share: float = 0.5
     """Gaussians are replaced when more than this share of what they draw lies on changed pixels."""
+    iterations: int = 150
+    """Optimisation steps in which those who enter fit themselves in among those who stay."""
+    dropout: float = 0.1
+    """Share of all Gaussians that each of these steps leaves out."""
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from moving_scene import moment, scene
+from moving_scene import PIXEL, moment, scene
 
 from recon.queen.renewal import ChangedPixels, renewed, share_within
 from recon.queen.settings import RenewalSettings
 from recon.splats import Gaussians
 from recon.streaming import Latents, Residual, apply_record, apply_residual, encode_residual, parse_record
 
-SETTINGS = RenewalSettings()
+SETTINGS = RenewalSettings(iterations=20)
 
 
 def changed(*shifts: float) -> ChangedPixels:
@@ -57,7 +57,9 @@ def test_the_ball_is_replaced_and_the_still_sheet_keeps_its_bits(moving) -> None
     """The state has the ball where it was; the fresh reconstruction has it where it is."""
     masks = changed(0.0, 0.12).masks()
     before, error = moving.state.copy(), moving.error(moving.state)
-    residual = renewed(moving.state, Residual(), scene(0.12), moving.now.views, masks, SETTINGS)
+    residual = renewed(
+        moving.state, Residual(), scene(0.12), moving.now, masks, SETTINGS, PIXEL, torch.Generator()
+    )
     assert residual.births is not None and len(residual.births) >= 50
     record = encode_residual(residual, moving.state, 1)
     apply_residual(moving.state, residual)
@@ -74,6 +76,20 @@ def test_the_ball_is_replaced_and_the_still_sheet_keeps_its_bits(moving) -> None
     )
 
 
+def test_those_who_enter_fit_themselves_in(moving) -> None:
+    masks = changed(0.0, 0.12).masks()
+    fresh = scene(0.12)
+    fresh.sh[:, 0] += 0.3  # brighter than the photos
+    errors = []
+    for iterations in (0, 40):
+        state, settings = moving.state.copy(), replace(SETTINGS, iterations=iterations)
+        generator = torch.Generator().manual_seed(0)
+        residual = renewed(state, Residual(), fresh, moving.now, masks, settings, PIXEL, generator)
+        apply_residual(state, residual)
+        errors.append(moving.error(state))
+    assert errors[1] < 0.8 * errors[0]
+
+
 def test_what_is_said_of_those_who_leave_is_left_out(moving) -> None:
     masks = changed(0.0, 0.12).masks()
     rows = np.arange(len(moving.state), dtype=np.int32)
@@ -83,7 +99,7 @@ def test_what_is_said_of_those_who_leave_is_left_out(moving) -> None:
         latents={5: Latents(rows, np.ones((len(rows), 2), np.int32), 1)},
     )
     said.decoders = {5: moving.state.decoders.get(5) or _decoder(moving.state)}
-    residual = renewed(moving.state, said, scene(0.12), moving.now.views, masks, SETTINGS)
+    residual = renewed(moving.state, said, scene(0.12), moving.now, masks, SETTINGS, PIXEL, torch.Generator())
     assert len(residual.removed)
     for kept in (residual.gated, residual.latents[5].rows):
         assert np.array_equal(kept, np.setdiff1d(rows, residual.removed))
@@ -95,10 +111,9 @@ def test_what_is_said_of_those_who_leave_is_left_out(moving) -> None:
 )
 def test_without_anything_new_the_residual_stays_as_it_is(moving, fresh: Gaussians | None) -> None:
     masks = changed(0.0, 0.12 if fresh is not None else 0.0).masks()
-    said = Residual()
-    result = renewed(
-        moving.state, said, scene(0.12) if fresh is None else fresh, moving.now.views, masks, SETTINGS
-    )
+    said, fresh = Residual(), scene(0.12) if fresh is None else fresh
+    generator = torch.Generator()
+    result = renewed(moving.state, said, fresh, moving.now, masks, SETTINGS, PIXEL, generator)
     assert result is said
 
 
@@ -106,7 +121,7 @@ def test_removals_of_the_residual_itself_are_kept(moving) -> None:
     masks = changed(0.0, 0.12).masks()
     gone = np.setdiff1d(np.arange(len(moving.state)), moving.ball)[:3].astype(np.int32)
     said = replace(Residual(), removed=gone)
-    residual = renewed(moving.state, said, scene(0.12), moving.now.views, masks, SETTINGS)
+    residual = renewed(moving.state, said, scene(0.12), moving.now, masks, SETTINGS, PIXEL, torch.Generator())
     assert np.isin(gone, residual.removed).all() and (np.diff(residual.removed) > 0).all()
 
 
