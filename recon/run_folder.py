@@ -28,6 +28,10 @@ class RunFolder:
         return self.path / "cameras.json"
 
     @property
+    def exposures_file(self) -> Path:
+        return self.path / "exposures.json"
+
+    @property
     def splat_file(self) -> Path:
         return self.path / "splat.ply"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from recon.scene import View
+from recon.scene import Exposures, View
 from recon.stereo import DepthMap, PointCloud
 
 OVERLAP_SAMPLE = 5000
@@ -19,11 +19,12 @@ class Inputs:
     """Input views with their stereo results.
 
     Attributes:
-        views: the photos to reconstruct from; held-out views are not here.
+        views: the photos to reconstruct from, evened in exposure where that differs; held-out views are not here.
         depths: one per view, in the same order; empty when stereo was not run.
         points: fused stereo points; None when stereo was not run.
         near, far: depth range of the scene (z) as seen by the inputs.
         background: known colour behind the object, if any.
+        exposures: what was taken out of the photos; empty where they were exposed alike.
     """
 
     views: Sequence[View]
@@ -32,6 +33,7 @@ class Inputs:
     near: float
     far: float
     background: tuple[float, float, float] | None = None
+    exposures: Exposures = field(default_factory=dict)
 
     @property
     def median_depth(self) -> float:

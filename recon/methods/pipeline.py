@@ -29,7 +29,13 @@ from recon.methods.options import (
     resolve,
 )
 from recon.methods.progress import shown_steps
-from recon.methods.results import measure, write_cameras, write_stereo_results
+from recon.methods.results import (
+    evened_as_stored,
+    measure,
+    write_cameras,
+    write_exposures,
+    write_stereo_results,
+)
 from recon.methods.run_training import train
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.run_folder import Phases, RunFolder
@@ -88,6 +94,11 @@ def reconstruct(options: ReconstructOptions, observer: Observer | None = None) -
     phases.end("stereo")
     found = 0 if inputs.points is None else len(inputs.points)
     say(f"stereo found {found} points in {phases.seconds['stereo']:.1f} s")
+    if inputs.exposures:
+        write_exposures(run, inputs.exposures)
+        scene = evened_as_stored(run, scene)
+        run.log("note", text=scene.notes[-1])
+        say(scene.notes[-1])
     observer.stereo(inputs)
     observer.phase("train")
 
@@ -124,7 +135,7 @@ def evaluate(path: Path) -> RunFolder:
     if not run.splat_file.exists():
         raise ReconError(f"{path} has no splat.ply: the run did not finish; continue it with --resume")
     facts = run.read_metrics() if run.metrics_file.exists() else _known_facts(settings)
-    scene = open_inputs(settings, run)
+    scene = evened_as_stored(run, open_inputs(settings, run))
     if facts.get("stopped_early"):
         scene = _with_stop_warning(scene, settings, facts.get("iterations", 0))
     run.write_metrics({**facts, **measure(run, scene, read_splats(run.splat_file), settings.masked)})

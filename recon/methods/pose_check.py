@@ -27,7 +27,7 @@ PICTURE_SIZE = COMPARED_SIZE
 NEIGHBORS = 4
 """A photo is rendered from so many others at most, the nearest: time then grows with the number of photos only."""
 
-STEREO = StereoSettings(planes=64)
+STEREO = StereoSettings(planes=64, exposures=False)
 QUICK = QualityConfig(
     initial=InitialSettings(count=30_000, opacity=0.6, continuation_cell=0),
     train=TrainSettings(iterations=40, sh_degree=0, rates=LearningRates(means_pixels=0.02)),

@@ -9,16 +9,18 @@ from typing import Any
 import torch
 
 from recon.datasets import write_transforms
+from recon.errors import ReconError
 from recon.evaluation import Rendered, evaluate_views, load_metric_networks
 from recon.evaluation.calibration import Calibration, pixel_error
 from recon.evaluation.evaluate import MaskedProtocol
 from recon.evaluation.pictures import PictureKind, picture_path
 from recon.export.pictures import write_confidence, write_depth, write_image
 from recon.export.points import write_points
+from recon.files import read_json, write_json
 from recon.methods.inputs import Inputs
 from recon.methods.novel_coverage import coverage_notes, write_coverage
 from recon.run_folder import RunFolder
-from recon.scene import Camera, Scene, View
+from recon.scene import Camera, Exposures, Scene, View, evened_scene
 from recon.splats import Gaussians
 from recon.splats.confidence import coverage_confidence
 from recon.splats.confidence_file import write_confidence_file
@@ -29,6 +31,41 @@ from recon.splats.render import render
 def write_cameras(run: RunFolder, scene: Scene) -> None:
     """Write cameras.json in nerfstudio's transforms layout, and points.ply where the scene has sparse points."""
     write_transforms(run.cameras_file, scene)
+
+
+def write_exposures(run: RunFolder, exposures: Exposures) -> None:
+    """Write exposures.json: what was taken out of the input photos."""
+    write_json(run.exposures_file, exposures)
+
+
+def evened_as_stored(run: RunFolder, scene: Scene) -> Scene:
+    """Return the scene with its input photos as the run was trained on them, and a note where they were evened.
+
+    Raises:
+        ReconError: when exposures.json is not what `write_exposures` writes.
+    """
+    if not run.exposures_file.exists():
+        return scene
+    stored = read_json(run.exposures_file)
+    factors = list(stored.values()) if isinstance(stored, dict) else [None]
+    if not all(_is_exposure(one) for one in factors):
+        raise ReconError(f"{run.exposures_file} does not hold three positive factors for each photo")
+    exposures = {name: stored[name] for name in scene.train if name in stored}
+    if not exposures:
+        return scene
+    brightness = [sum(one) / 3 for one in exposures.values()]
+    return evened_scene(scene, exposures).with_notes(
+        f"The input photos were exposed differently, {min(brightness):.2f} to {max(brightness):.2f} times their mean, "
+        "and were evened out; held-out photos are compared as they are."
+    )
+
+
+def _is_exposure(stored: Any) -> bool:
+    return (
+        isinstance(stored, list)
+        and len(stored) == 3
+        and all(isinstance(one, int | float) and 0 < one < float("inf") for one in stored)
+    )
 
 
 def write_stereo_results(run: RunFolder, inputs: Inputs) -> None:

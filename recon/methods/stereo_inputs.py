@@ -1,4 +1,4 @@
-"""From posed photos to a method's inputs: stereo depth, points, depth range."""
+"""From posed photos to a method's inputs: stereo depth, even exposure, points, depth range."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from recon.methods.inputs import Inputs
-from recon.scene import View
-from recon.stereo import DepthMap, StereoSettings, estimate_depth, fuse_points
+from recon.scene import Exposures, View, evened
+from recon.stereo import DepthMap, StereoSettings, estimate_depth, fuse_points, relative_exposures
 
 RANGE_PERCENTILE = 0.5
 """The nearest and farthest this percentage of pixels does not count for the depth range: some are wrong."""
@@ -30,9 +30,20 @@ def stereo_inputs(
         progress: called with (steps done, steps in all).
     """
     depths = estimate_depth(views, settings, bounds=bounds, progress=progress)
+    exposures = _exposures(views, depths) if settings.exposures else {}
+    views = [evened(view, exposures) for view in views]
     points = fuse_points(views, depths, merge=True)
     near, far = _depth_range(depths, bounds)
-    return Inputs(views, depths, points, near, far, background)
+    return Inputs(views, depths, points, near, far, background, exposures)
+
+
+def _exposures(views: Sequence[View], depths: Sequence[DepthMap]) -> Exposures:
+    factors = relative_exposures(views, depths)
+    if factors is None:
+        return {}
+    return {
+        view.name: [round(float(one), 5) for one in row] for view, row in zip(views, factors, strict=True)
+    }
 
 
 def _depth_range(depths: Sequence[DepthMap], bounds: tuple[float, float] | None) -> tuple[float, float]:

@@ -30,7 +30,7 @@ from recon.queen.preview import preview_of
 from recon.queen.renewal import ChangedPixels, renewed
 from recon.queen.settings import QueenSettings, RenewalSettings
 from recon.queen.train_frame import Moment, train_frame
-from recon.scene import Scene
+from recon.scene import Scene, evened_scene
 from recon.splats.render import render
 from recon.streaming import Residual, StreamOptions, StreamState, StreamWriter, state_of
 from recon.streaming.manifest import MANIFEST, camera_entry
@@ -88,6 +88,8 @@ class EncoderSettings:
     """Of all random numbers."""
     pixel_size: float = 0.0
     """World size of a pixel at the median depth, the unit of all steps; frame 0 tells it."""
+    exposures: dict[str, list[float]] = field(default_factory=dict)
+    """By camera, what is taken out of its pictures; frame 0 tells it."""
 
 
 def encode(options: EncodeOptions) -> Path:
@@ -122,12 +124,13 @@ def _encode(options: EncodeOptions, settings: EncoderSettings, clip: Clip, devic
     if resumed:
         writer = StreamWriter.resume(folder, stream)
         say(f"{folder} has frames 0 to {writer.state.frame}; going on after these")
-        before = clip.scene(writer.state.frame)
+        before = evened_scene(clip.scene(writer.state.frame), settings.exposures)
     else:
         writer, settings, before = _begin(options, settings, clip, stream, device)
     log = _Log(folder)
     renewal = _Renewal(settings, options.capture, clip, device, writer.state.frame)
-    for scene in _moments(clip, options, writer.state.frame + 1):
+    for moment in _moments(clip, options, writer.state.frame + 1):
+        scene = evened_scene(moment, settings.exposures)
         for warning in scene.warnings:
             say(f"warning: {warning}")
         started, processor = time.perf_counter(), time.process_time()
@@ -170,7 +173,11 @@ def _begin(
         raise ReconError(f"{options.capture} has no frame to begin with")
     say(f"{len(scene.train)} training cameras, {len(scene.test)} held out")
     first = first_frame(Path(options.capture), scene, settings.first, settings.seed, device)
-    settings = replace(settings, pixel_size=first.pixel_size)
+    settings = replace(settings, pixel_size=first.pixel_size, exposures=dict(first.exposures))
+    if first.exposures:
+        say(
+            "the cameras are exposed differently; their pictures are evened out, those of held-out cameras are not"
+        )
     anchors = None
     if settings.frame.anchors:
         anchors = anchor_cells(first.gaussians.means.numpy(), settings.frame.anchor_pixels * first.pixel_size)
@@ -191,7 +198,7 @@ def _begin(
     key = next(file for file in writer.manifest.keyframes if not file.preview)
     seconds = time.perf_counter() - started, time.process_time() - processor
     _Log(folder).add(state, scene, key.bytes, *seconds)
-    return writer, settings, scene
+    return writer, settings, evened_scene(scene, settings.exposures)
 
 
 class _Renewal:
@@ -208,9 +215,9 @@ class _Renewal:
         self._every = max(1, round(seconds * clip.fps)) if seconds > 0 else 0
         if self._every:
             last = frame - frame % self._every
-            self._changed = ChangedPixels(self._views(clip.scene(last)), settings.renewal)
+            self._changed = ChangedPixels(self._views(self._evened(clip, last)), settings.renewal)
             for missed in range(last + 1, frame + 1):
-                self._changed.add(self._views(clip.scene(missed)))
+                self._changed.add(self._views(self._evened(clip, missed)))
 
     def at(
         self, frame: int, scene: Scene, state: StreamState, residual: Residual, generator: torch.Generator
@@ -223,7 +230,8 @@ class _Renewal:
         if frame % self._every:
             return residual
         settings = self._settings
-        fresh = first_frame(self._capture, scene, settings.first, settings.seed, self._device).gaussians
+        first = replace(settings.first, settings=(*settings.first.settings, "stereo.exposures=false"))
+        fresh = first_frame(self._capture, scene, first, settings.seed, self._device).gaussians
         masks = self._changed.masks()
         self._changed = ChangedPixels(views, settings.renewal)
         now = Moment(views, _background(scene, self._device))
@@ -237,6 +245,9 @@ class _Renewal:
             settings.pixel_size,
             generator,
         )
+
+    def _evened(self, clip: Clip, frame: int) -> Scene:
+        return evened_scene(clip.scene(frame), self._settings.exposures)
 
     def _views(self, scene: Scene) -> list[TrainingView]:
         return [training_view(scene.view(name), device=self._device) for name in scene.train]

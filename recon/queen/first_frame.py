@@ -11,7 +11,7 @@ from recon.methods.options import ReconstructOptions, resolve
 from recon.methods.pipeline import finished, method_module
 from recon.methods.progress import shown_steps
 from recon.methods.stereo_inputs import stereo_inputs
-from recon.scene import Scene
+from recon.scene import Exposures, Scene
 from recon.splats import Gaussians
 from recon.train.progress import shown_progress
 
@@ -36,10 +36,12 @@ class FirstFrame:
     Attributes:
         gaussians: as they were trained.
         pixel_size: world size of a pixel at the median depth, the unit of all later steps.
+        exposures: what was taken out of the cameras' pictures; empty where they are exposed alike.
     """
 
     gaussians: Gaussians
     pixel_size: float
+    exposures: Exposures
 
 
 def first_frame(
@@ -67,4 +69,5 @@ def first_frame(
         trainer.callbacks.append(progress)
         trainer.run()
     gaussians = trainer.gaussians.gaussians.detach().to("cpu")
-    return FirstFrame(finished(settings.method, gaussians, inputs, chosen.method_config), inputs.pixel_size)
+    gaussians = finished(settings.method, gaussians, inputs, chosen.method_config)
+    return FirstFrame(gaussians, inputs.pixel_size, inputs.exposures)

@@ -1,6 +1,7 @@
 """Cameras, views and scenes: the types every other part of the library speaks."""
 
 from recon.scene.camera import Camera, near_plane
+from recon.scene.exposure import Exposures, evened, evened_scene
 from recon.scene.photo import Photo, PhotoSet
 from recon.scene.quaternion import quaternion_to_rotation, rotation_to_quaternion
 from recon.scene.rigid import (
@@ -14,6 +15,7 @@ from recon.scene.view import Pixels, View
 
 __all__ = [
     "Camera",
+    "Exposures",
     "Photo",
     "PhotoSet",
     "Pixels",
@@ -22,6 +24,8 @@ __all__ = [
     "SparsePoints",
     "View",
     "camera_center",
+    "evened",
+    "evened_scene",
     "invert_rigid",
     "look_at",
     "near_plane",

@@ -30,3 +30,5 @@ class StereoSettings:
     fill_distance: float = 5.0
     """Pixels without depth this near (in pixels of the working size) to known ones take the nearest depth, unless
     another photo looks through it; 0 switches it off."""
+    exposures: bool = True
+    """Even out the photos' exposure where it differs, see docs/stereo.md."""
