@@ -70,6 +70,29 @@ def test_transparent_photos_are_rendered_over_the_colour_put_behind_them(capture
         assert (scene.train_views[0].cutout is None) == (background is None)
 
 
+def test_photos_of_different_exposure_are_evened_out(capture, tmp_path):
+    exposed = tmp_path / "exposed"
+    shutil.copytree(capture, exposed)
+    names = json.loads((capture / "split.json").read_text())["train"]
+    for name, factor in zip(names, (0.8, 1.0, 1.0, 1.0, 1.25), strict=True):
+        (path,) = exposed.rglob(name)
+        values = np.asarray(Image.open(path), np.float64) * factor
+        Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).save(path)
+    even = reconstruct(options(exposed, tmp_path / "even"))
+    assert json.loads(even.exposures_file.read_text())[names[0]] == pytest.approx([0.8] * 3, rel=0.02)
+    metrics = even.read_metrics()
+    assert any("exposed differently, 0.80 to 1.2" in note for note in metrics["notes"])
+    evaluate(even.path)
+    assert even.read_metrics() == metrics, "measured against the same photos again"
+    uneven = reconstruct(
+        options(exposed, tmp_path / "uneven", settings=(*FAST, "stereo.exposures=false"))
+    ).read_metrics()
+    assert metrics["test"]["psnr"] > uneven["test"]["psnr"] + 1
+    even.exposures_file.write_text('{"a.png": [1, 2]}')
+    with pytest.raises(ReconError, match="three positive factors"):
+        evaluate(even.path)
+
+
 def test_the_metrics_are_those_of_the_pictures(finished):
     metrics = finished.read_metrics()
     assert metrics["method"] == "quality" and metrics["poses"] == "given"

@@ -1,6 +1,7 @@
 """`recon stream encode` from a folder of pictures to a stream: resume, growing folders, mistakes."""
 
 import json
+import shutil
 import threading
 import time
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from moving_scene import cameras, scene
 from PIL import Image
 
@@ -18,6 +20,7 @@ from recon.files import locked
 from recon.queen import encode as module
 from recon.queen.encode import EncodeOptions, encode
 from recon.splats.render import render
+from recon.stereo import exposure
 from recon.streaming import StreamReader, read_manifest, stream_info
 
 QUICK = (
@@ -125,6 +128,40 @@ def test_an_interrupted_stream_goes_on_to_the_same_bytes(clip, encoded, tmp_path
     assert [row["frame"] for row in rows(folder)] == list(range(6))
     ours, theirs = (StreamReader(one).state_at(5).checksum() for one in (folder, encoded))
     assert ours == theirs
+
+
+def test_cameras_of_different_exposure_are_evened_out(clip, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(exposure, "MIN_PART", 5)  # the pictures are tiny
+    exposed = tmp_path / "exposed"
+    shutil.copytree(clip, exposed)
+    for camera, factor in {"0": 0.8, "1": 1.2, "3": 1.1, "4": 0.95}.items():
+        for path in (exposed / camera).iterdir():
+            values = np.asarray(Image.open(path), np.float64) * factor
+            Image.fromarray(values.clip(0, 255).round().astype(np.uint8)).save(path)
+    settings = (*QUICK, "renewal.seconds=0.1")
+    options = EncodeOptions(exposed, tmp_path / "even", test_cameras=("2",), frames=5, settings=settings)
+    even = encode(options)
+    stored = yaml.safe_load((even / module.SETTINGS_FILE).read_text())["exposures"]
+    assert stored["1"][0] / stored["0"][0] == pytest.approx(1.5, rel=0.05)
+    off = (*settings, "first.settings=[train.iterations=60, initial.count=2000, stereo.exposures=false]")
+    uneven = encode(replace(options, output=tmp_path / "uneven", settings=off))
+    for one, other in zip(rows(even), rows(uneven), strict=True):
+        assert one["psnr"] > other["psnr"]
+    trained = module.train_frame
+
+    def interrupted(state, *rest):
+        if state.frame == 2:
+            raise KeyboardInterrupt
+        return trained(state, *rest)
+
+    monkeypatch.setattr(module, "train_frame", interrupted)
+    broken = replace(options, output=tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        encode(broken)
+    monkeypatch.setattr(module, "train_frame", trained)
+    encode(replace(broken, resume=True, settings=()))
+    ours, theirs = (StreamReader(one).state_at(4).checksum() for one in (broken.output, even))
+    assert ours == theirs, "what frame 0 told about the cameras is remembered"
 
 
 def test_what_has_moved_is_renewed_even_across_an_interruption(clip, tmp_path, monkeypatch) -> None:
