@@ -2,11 +2,12 @@
 //
 // Runs in a worker; tests run it as it is.
 import { FormatError } from "../splats/formats";
-import { type Gaussians, ATTRIBUTES, allocateGaussians } from "../splats/gaussians";
+import { type Gaussians, copyGaussians } from "../splats/gaussians";
 import { viewRows } from "../splats/residual";
 import { RecordKind } from "../stream/layout";
 import { type StreamRecord, parseFile, parseRecord } from "../stream/record";
 import { StreamState } from "../stream/state";
+import { SavedStates } from "./saved_states";
 import { sha256 } from "./sha256";
 import type { StreamFile } from "./timeline";
 
@@ -40,7 +41,7 @@ export interface Progress {
 
 export interface AdvanceRequest {
   readonly frame: number;
-  /** Load the keyframe of this frame first; null to go on from where the state is. */
+  /** Begin with the keyframe of this frame, or with a state saved after it; null to go on from where the state is. */
   readonly start: number | null;
   /** Frames on the way whose checksum is compared, beside that of the keyframe. */
   readonly verify: readonly number[] | "all";
@@ -73,6 +74,8 @@ export class FrameDecoder {
   private state: StreamState | null = null;
   private whole = false;
   private changed = new Uint8Array(0);
+
+  constructor(private readonly saved = new SavedStates()) {}
 
   /** Keep a file. Throws a FormatError unless its bytes are what the manifest names, and all of its records are sound. */
   add(file: StreamFile, content: Uint8Array): void {
@@ -136,7 +139,11 @@ export class FrameDecoder {
     const began = now();
     let decoded = 0;
     let bytes = 0;
-    if (start !== null) {
+    const saved = start === null ? null : this.saved.within(start, frame);
+    if (saved !== null) {
+      this.state = saved;
+      this.whole = true;
+    } else if (start !== null) {
       const record = this.keys.get(start) ?? this.liveKeys.get(start);
       this.attempt(start, true, record, (key) => {
         this.state = StreamState.fromKeyframe(key);
@@ -155,6 +162,7 @@ export class FrameDecoder {
         const compare = verify === "all" || verify.includes(next);
         this.mark(state.apply(residual, compare), state.count);
       });
+      this.saved.offer(state);
       decoded++;
       bytes += record!.length;
     }
@@ -173,6 +181,7 @@ export class FrameDecoder {
       apply(record);
     } catch (error) {
       this.state = null;
+      this.saved.clear(); // what led here may have been wrong before it showed
       // What is not a FormatError is a lack of memory, or our mistake; the frame is not shown either way.
       throw new RefusedFrame(error instanceof Error ? error.message : String(error), frame, key);
     }
@@ -194,7 +203,7 @@ export class FrameDecoder {
     const { gaussians, count, frame } = state;
     const parts: Part[] = [];
     const blocks = Math.ceil(count / BLOCK);
-    if (this.whole) parts.push({ first: 0, rows: copyOf(gaussians) });
+    if (this.whole) parts.push({ first: 0, rows: copyGaussians(gaussians) });
     else
       for (let block = 0; block < blocks; block++) {
         const begin = block;
@@ -202,17 +211,11 @@ export class FrameDecoder {
         if (block === begin) continue;
         const first = begin * BLOCK;
         const rows = Math.min(count, block * BLOCK) - first;
-        parts.push({ first, rows: copyOf(viewRows(gaussians, first, rows)) });
+        parts.push({ first, rows: copyGaussians(viewRows(gaussians, first, rows)) });
       }
     const update = { frame, count, whole: this.whole, parts, checksum: verify ? state.checksum() : null };
     this.whole = false;
     this.changed.fill(0);
     return update;
   }
-}
-
-function copyOf(gaussians: Gaussians): Gaussians {
-  const copy = allocateGaussians(gaussians.count, gaussians.coefficients);
-  for (const name of ATTRIBUTES) copy[name].set(gaussians[name]);
-  return copy;
 }

@@ -35,6 +35,12 @@ export function allocateGaussians(count: number, coefficients: number): Gaussian
   };
 }
 
+export function copyGaussians(gaussians: Gaussians): Gaussians {
+  const copy = allocateGaussians(gaussians.count, gaussians.coefficients);
+  for (const name of ATTRIBUTES) copy[name].set(gaussians[name]);
+  return copy;
+}
+
 export function shDegree(gaussians: Gaussians): number {
   return Math.sqrt(gaussians.coefficients) - 1;
 }

@@ -7,6 +7,7 @@ import {
   type Gaussians,
   ATTRIBUTES as ARRAYS,
   allocateGaussians,
+  copyGaussians,
   shDegree,
   widths,
 } from "../splats/gaussians";
@@ -96,6 +97,29 @@ export class StreamState {
 
   get count(): number {
     return this.used;
+  }
+
+  /** Bytes that a copy takes. */
+  get bytes(): number {
+    const { coefficients } = this.store;
+    const numbers = ARRAYS.reduce(
+      (sum, name) => sum + widths(coefficients)[name],
+      this.anchors === null ? 0 : 1,
+    );
+    return 4 * numbers * this.used;
+  }
+
+  /** The same state, apart from this one. */
+  copy(): StreamState {
+    return new StreamState(
+      copyGaussians(this.gaussians),
+      this.degree,
+      this.steps,
+      this.decoders,
+      this.anchors && this.anchors.slice(0, this.used),
+      this.anchorCount,
+      this.lastFrame,
+    );
   }
 
   /** The Gaussians as they are now; views of the state's memory, which the next frame overwrites. */

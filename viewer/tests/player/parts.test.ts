@@ -4,9 +4,11 @@ import { expect, test } from "vitest";
 import { PlaybackClock } from "../../src/player/clock";
 import { FrameDecoder, RefusedFrame } from "../../src/player/frame_decoder";
 import { MeanMeter, RateMeter } from "../../src/player/meter";
+import { SavedStates } from "../../src/player/saved_states";
 import { sha256 } from "../../src/player/sha256";
 import { Timeline } from "../../src/player/timeline";
 import { checkManifest } from "../../src/stream/manifest";
+import type { StreamState } from "../../src/stream/state";
 import { random } from "../splats/scenes";
 import { CUT, FRAMES, files, manifest } from "./harness";
 
@@ -102,8 +104,8 @@ test("records of the socket join what the files have", () => {
   expect(timeline.gap(10, 12)).toBe(11);
 });
 
-test("the decoder gives only rows that changed, and gives way to newer wishes", () => {
-  const decoder = new FrameDecoder();
+/** A decoder with all files of the stream. */
+function filled(decoder: FrameDecoder): FrameDecoder {
   const { keyframes, segments } = checkManifest(manifest(), "manifest");
   const all = files();
   for (const { name, bytes, sha256: hash, frame, preview } of keyframes)
@@ -116,6 +118,12 @@ test("the decoder gives only rows that changed, and gives way to newer wishes", 
       { kind: "segment", name, first: start, last: start + frames - 1, bytes, sha256: hash },
       all.get(name)!,
     );
+  return decoder;
+}
+
+test("the decoder gives only rows that changed, and gives way to newer wishes", () => {
+  const decoder = filled(new FrameDecoder());
+  const { segments } = checkManifest(manifest(), "manifest");
   let time = 0;
   const slow = () => (time += 25);
   const first = decoder.advance({ frame: 9, start: 0, verify: "all" }, slow);
@@ -129,6 +137,44 @@ test("the decoder gives only rows that changed, and gives way to newer wishes", 
   expect(() => decoder.advance({ frame: 3, start: null, verify: [] })).toThrow(RefusedFrame);
   decoder.remove(segments[2].name);
   expect(() => decoder.advance({ frame: 12, start: 10, verify: [] })).toThrow(/frame 11 is not loaded/);
+});
+
+test("going back begins with a state that was saved, and leads to the same frames", () => {
+  const saved = new SavedStates(4);
+  const decoder = filled(new FrameDecoder(saved));
+  const forth = filled(new FrameDecoder(new SavedStates(1000)));
+  const to = (one: FrameDecoder, frame: number, start: number | null) =>
+    one.advance({ frame, start, verify: "all" }, () => 0);
+  expect(to(decoder, 9, 0).decoded).toBe(10);
+  for (const [frame, again] of [
+    [8, 0],
+    [7, 3],
+    [3, 4], // no state was saved between: the keyframe
+    [9, 1],
+  ]) {
+    const { update, decoded } = to(decoder, frame, 0);
+    expect(decoded).toBe(again);
+    expect(update).toMatchObject({ frame, whole: true });
+    expect(update!.checksum).toEqual(to(forth, frame, 0).update!.checksum);
+  }
+  // Once a frame was refused, nothing that led to it is trusted.
+  expect(() => to(decoder, 99, null)).toThrow(RefusedFrame);
+  expect(to(decoder, 9, 0).decoded).toBe(10);
+});
+
+test("saved states keep to their room; the farthest go first", () => {
+  const fakeState = (frame: number): StreamState =>
+    ({ frame, bytes: 100, copy: () => fakeState(frame) }) as unknown as StreamState;
+  const kept = (frames: number[], room: number) => {
+    const saved = new SavedStates(1, room);
+    for (const frame of frames) saved.offer(fakeState(frame));
+    return Array.from({ length: 8 }, (_, frame) => frame).filter(
+      (frame) => saved.within(frame, frame) !== null,
+    );
+  };
+  expect(kept([0, 1, 2, 3, 4], 300)).toEqual([2, 3, 4]);
+  expect(kept([7, 6, 5, 4], 200)).toEqual([4, 5]);
+  expect(kept([1, 2], 99)).toEqual([]);
 });
 
 test("meters forget", () => {
