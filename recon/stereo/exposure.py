@@ -19,6 +19,8 @@ UNCLIPPED = 0.06, 0.94
 """Values between which a photo tells how bright a place is: neither lost in the dark nor burnt out."""
 MIN_MATCHES = 200
 """Pixels that two photos must share to be compared."""
+MAX_MATCHES = 100_000
+"""Pixels of a photo that are compared at most, evenly chosen."""
 GRID = 8
 """A photo is cut into so many by so many parts to see how a difference varies over it."""
 MIN_PART = 30
@@ -87,8 +89,7 @@ def relative_exposures(views: Sequence[View], depths: Sequence[DepthMap]) -> Flo
 def _compared(first: int, second: int, views: Sequence[View], depths: Sequence[DepthMap]) -> _Pair | None:
     """Compare two photos at the pixels of the first; None when they share too few."""
     one, other = views[first], views[second]
-    trusted = (depths[first].confidence >= TRUSTED) & ~depths[first].filled
-    seen = reproject(one.camera, np.where(trusted, depths[first].depth, 0), other.camera)
+    seen = reproject(one.camera, _trusted_depth(depths[first]), other.camera)
     surface = depths[second].depth[seen.row, seen.column]
     same = (surface > 0) & (np.abs(surface - seen.depth) < MAX_RELATIVE_DEPTH * seen.depth)
     pixels = seen.known[same]
@@ -107,6 +108,15 @@ def _compared(first: int, second: int, views: Sequence[View], depths: Sequence[D
     ]
     spread = float(np.median(of_parts, axis=0).mean()) if of_parts else np.inf
     return _Pair(first, second, len(ratios), median, spread)
+
+
+def _trusted_depth(depth: DepthMap) -> Float[ndarray, "H W"]:
+    """Return the depth at the pixels that may be compared, and 0 elsewhere."""
+    trusted = np.flatnonzero((depth.confidence >= TRUSTED) & ~depth.filled & (depth.depth > 0))
+    chosen = trusted[:: max(1, -(-trusted.size // MAX_MATCHES))]
+    kept = np.zeros_like(depth.depth)
+    kept.reshape(-1)[chosen] = depth.depth.reshape(-1)[chosen]
+    return kept
 
 
 def _parts(pixels: Int[ndarray, " N"], width: int, height: int) -> Int[ndarray, " N"]:

@@ -4,7 +4,7 @@ import type { StreamState } from "../stream/state";
 /** Frames from one saved state to the next: at most so many, less one, are decoded again when somebody goes back. */
 const EVERY = 16;
 
-/** Of all saved states together: five seconds of 100,000 Gaussians of degree 1, half a second of a million. */
+/** Bytes of all saved states together: ten seconds of 100,000 Gaussians of degree 1 at 30 frames per second. */
 const ROOM = 192 << 20;
 
 export class SavedStates {
