@@ -30,7 +30,7 @@ from recon.queen.encode import moment_pair
 from recon.queen.first_frame import FirstFrame, FirstFrameSettings, first_frame
 from recon.queen.settings import BirthSettings, GateSettings, QueenSettings
 from recon.queen.train_frame import train_frame
-from recon.scene import Scene
+from recon.scene import Scene, evened_scene
 from recon.splats.render import render
 from recon.streaming import StreamState, apply_residual, encode_residual, state_of
 
@@ -121,10 +121,10 @@ def measured(clip: Clip, first: FirstFrame, settings: QueenSettings, seed: int) 
         anchors = anchor_cells(first.gaussians.means.numpy(), side)
     state, _ = state_of(first.gaussians, anchors=anchors)
     curve, similarity, sizes, raw, seconds = [], [], [], [], []
-    before = clip.scene(0)
+    before = evened_scene(clip.scene(0), first.exposures)
     curve.append(quality(state, before)[0])
     for frame in range(1, len(clip)):
-        now = clip.scene(frame)
+        now = evened_scene(clip.scene(frame), first.exposures)
         generator = torch.Generator().manual_seed(seed * 1_000_003 + frame)
         pair = moment_pair(before, now, torch.device("cpu"))
         started = time.process_time()
