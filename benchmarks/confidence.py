@@ -22,6 +22,7 @@ from recon import ops
 from recon.evaluation.calibration import Calibration, confidence_correlation, pixel_error
 from recon.methods.open_inputs import open_inputs
 from recon.methods.options import read_settings
+from recon.methods.results import evened_as_stored
 from recon.run_folder import RunFolder
 from recon.scene import Camera
 from recon.splats import Gaussians
@@ -73,7 +74,7 @@ def report(path: Path) -> None:
 
 def judged_views(run: RunFolder) -> Iterator[tuple[dict[str, ndarray], ndarray]]:
     """Yield, for every held-out view, what each signal doubts and the true error."""
-    scene = open_inputs(read_settings(run), run)
+    scene = evened_as_stored(run, open_inputs(read_settings(run), run))
     gaussians = read_splats(run.splat_file)
     background = None if scene.background is None else torch.tensor(scene.background)
     inputs = witnesses(scene.train_views)
