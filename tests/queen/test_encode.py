@@ -80,6 +80,20 @@ def rows(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / module.LOG_FILE).read_text().splitlines()]
 
 
+def encode_until(frame: int, options: EncodeOptions, monkeypatch) -> None:
+    """Encode, and be interrupted while the frame after this one is trained."""
+    trained = module.train_frame
+
+    def interrupted(state, *rest):
+        if state.frame == frame:
+            raise KeyboardInterrupt
+        return trained(state, *rest)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "train_frame", interrupted)
+        encode(options)
+
+
 def test_a_clip_becomes_a_stream(encoded: Path) -> None:
     info = stream_info(encoded)
     assert read_manifest(encoded).frames == 6 and not read_manifest(encoded).live
@@ -108,18 +122,8 @@ def test_what_is_measured_is_what_a_player_has(encoded: Path, clip: Path) -> Non
 def test_an_interrupted_stream_goes_on_to_the_same_bytes(clip, encoded, tmp_path, monkeypatch) -> None:
     folder = tmp_path / "stream"
     options = EncodeOptions(clip, folder, test_cameras=("2",), settings=QUICK)
-    trained = module.train_frame
-
-    def interrupted(state, *rest):
-        if state.frame == 3:
-            raise KeyboardInterrupt
-        return trained(state, *rest)
-
-    monkeypatch.setattr(module, "train_frame", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        encode(options)
+    encode_until(3, options, monkeypatch)
     assert read_manifest(folder).live and StreamReader(folder).manifest.frames >= 3
-    monkeypatch.setattr(module, "train_frame", trained)
     with pytest.raises(ReconError, match="--resume"):
         encode(options)
     with pytest.raises(ReconError, match="other settings"):
@@ -147,18 +151,8 @@ def test_cameras_of_different_exposure_are_evened_out(clip, tmp_path, monkeypatc
     uneven = encode(replace(options, output=tmp_path / "uneven", settings=off))
     for one, other in zip(rows(even), rows(uneven), strict=True):
         assert one["psnr"] > other["psnr"]
-    trained = module.train_frame
-
-    def interrupted(state, *rest):
-        if state.frame == 2:
-            raise KeyboardInterrupt
-        return trained(state, *rest)
-
-    monkeypatch.setattr(module, "train_frame", interrupted)
     broken = replace(options, output=tmp_path / "broken")
-    with pytest.raises(KeyboardInterrupt):
-        encode(broken)
-    monkeypatch.setattr(module, "train_frame", trained)
+    encode_until(2, broken, monkeypatch)
     encode(replace(broken, resume=True, settings=()))
     ours, theirs = (StreamReader(one).state_at(4).checksum() for one in (broken.output, even))
     assert ours == theirs, "what frame 0 told about the cameras is remembered"
@@ -171,18 +165,8 @@ def test_what_has_moved_is_renewed_even_across_an_interruption(clip, tmp_path, m
     assert log[3]["bytes"] > 2 * max(log[2]["bytes"], log[4]["bytes"]), "Gaussians entered"
     assert log[3]["psnr"] > log[2]["psnr"] - 1, "and they fit in"
     assert "checksums" in "\n".join(stream_info(whole).lines())
-    trained = module.train_frame
-
-    def interrupted(state, *rest):
-        if state.frame == 2:
-            raise KeyboardInterrupt
-        return trained(state, *rest)
-
     options = EncodeOptions(clip, tmp_path / "parts", test_cameras=("2",), frames=5, settings=settings)
-    monkeypatch.setattr(module, "train_frame", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        encode(options)
-    monkeypatch.setattr(module, "train_frame", trained)
+    encode_until(2, options, monkeypatch)
     encode(replace(options, resume=True, settings=()))
     ours, theirs = (StreamReader(one).state_at(4).checksum() for one in (options.output, whole))
     assert ours == theirs
