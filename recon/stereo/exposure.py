@@ -87,7 +87,7 @@ def relative_exposures(views: Sequence[View], depths: Sequence[DepthMap]) -> Flo
 
 
 def _compared(first: int, second: int, views: Sequence[View], depths: Sequence[DepthMap]) -> _Pair | None:
-    """Compare two photos at the pixels of the first; None when they share too few."""
+    """Compare two photos at the pixels of the first; None when they share too few, or too scattered ones."""
     one, other = views[first], views[second]
     seen = reproject(one.camera, _trusted_depth(depths[first]), other.camera)
     surface = depths[second].depth[seen.row, seen.column]
@@ -106,8 +106,9 @@ def _compared(first: int, second: int, views: Sequence[View], depths: Sequence[D
         for part, count in zip(*np.unique(parts, return_counts=True), strict=True)
         if count >= MIN_PART
     ]
-    spread = float(np.median(of_parts, axis=0).mean()) if of_parts else np.inf
-    return _Pair(first, second, len(ratios), median, spread)
+    if not of_parts:
+        return None
+    return _Pair(first, second, len(ratios), median, float(np.median(of_parts, axis=0).mean()))
 
 
 def _trusted_depth(depth: DepthMap) -> Float[ndarray, "H W"]:
