@@ -7,7 +7,7 @@ import pytest
 
 from recon.methods.stereo_inputs import stereo_inputs
 from recon.scene import evened
-from recon.stereo import StereoSettings, estimate_depth, relative_exposures
+from recon.stereo import StereoSettings, estimate_depth, exposure, relative_exposures
 from tests.stereo.stereo_cases import with_pixels
 
 FACTORS = np.array([[0.8, 0.8, 0.85], [1.0, 1.05, 1.0], [1.2, 1.15, 1.1]])
@@ -52,14 +52,13 @@ def test_a_difference_that_varies_over_the_photo_is_no_exposure(views, room_dept
 
 def test_a_difference_that_depends_on_the_pair_is_no_exposure(views, room_depths, monkeypatch):
     """Going around from photo to photo has to lead back to where it began."""
-    module = pytest.importorskip("recon.stereo.exposure")
-    compared = module._compared
+    compared = exposure._compared
 
     def turning(first, second, *rest):
         pair = compared(first, second, *rest)
         return replace(pair, ratio=np.full(3, 0.2 if (first, second) != (0, 2) else -0.2), spread=0.01)
 
-    monkeypatch.setattr(module, "_compared", turning)
+    monkeypatch.setattr(exposure, "_compared", turning)
     assert relative_exposures(views, room_depths) is None
 
 
